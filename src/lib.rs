@@ -1,0 +1,2 @@
+//! Supercargo.
+pub mod tree;
