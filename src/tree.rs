@@ -136,9 +136,11 @@ impl<'a> Node<'a> {
             Node::Number(number) => Node::Number(number),
             Node::String(text) => Node::String(Cow::Owned(text.into_owned())),
             Node::Array(items) => Node::Array(items.into_iter().map(Node::into_owned).collect()),
-            Node::Object(map) => {
-                Node::Object(Map(map.0.into_iter().map(|(k, v)| (Cow::Owned(k.into_owned()), v.into_owned())).collect()))
-            }
+            Node::Object(map) => Node::Object(Map(map
+                .0
+                .into_iter()
+                .map(|(k, v)| (Cow::Owned(k.into_owned()), v.into_owned()))
+                .collect())),
         }
     }
 
@@ -304,11 +306,7 @@ pub fn tokens(pointer: &str) -> Option<impl Iterator<Item = Cow<'_, str>>> {
         return None;
     }
     Some(pointer.split('/').skip(1).map(|token| {
-        if token.contains('~') {
-            Cow::Owned(token.replace("~1", "/").replace("~0", "~"))
-        } else {
-            Cow::Borrowed(token)
-        }
+        if token.contains('~') { Cow::Owned(token.replace("~1", "/").replace("~0", "~")) } else { Cow::Borrowed(token) }
     }))
 }
 
@@ -397,7 +395,8 @@ impl<'de> Visitor<'de> for Reader {
                 object.next_value::<IgnoredAny>()?;
                 continue;
             }
-            let below = if self.0 == Keep::Unmanaged && key == "metadata" { Keep::UnmanagedMetadata } else { Keep::All };
+            let below =
+                if self.0 == Keep::Unmanaged && key == "metadata" { Keep::UnmanagedMetadata } else { Keep::All };
             members.push((key, object.next_value_seed(Reader(below))?));
         }
         Ok(Node::Object(Map(members)))

@@ -1,0 +1,122 @@
+//! What a rule says and what becomes of it: findings, verdicts, actions. Knows no rule and no policy.
+
+use std::hash::{BuildHasher, Hash, RandomState};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What a finding leads to, from the mildest to the strongest; the words of ValidatingAdmissionPolicy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum Action {
+    /// Recorded in audit annotations and metrics; the author sees nothing.
+    Audit,
+    /// The author sees a warning.
+    Warn,
+    /// The object is refused.
+    Deny,
+}
+
+impl Action {
+    /// The word for metrics and JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Action::Audit => "audit",
+            Action::Warn => "warn",
+            Action::Deny => "deny",
+        }
+    }
+}
+
+/// What in the object a finding is about.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Subject {
+    /// The container's name.
+    pub container: Option<String>,
+    /// The probe, resource, variable, flag, data key, label or volume.
+    pub key: Option<String>,
+}
+
+/// A keyed digest of a value, to tell an old secret from a new one; never printed.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Digest(u64);
+
+impl std::fmt::Debug for Digest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Digest(..)")
+    }
+}
+
+/// Makes digests with a key that lives as long as the process.
+#[derive(Clone, Default)]
+pub struct Digester(RandomState);
+
+impl Digester {
+    /// The digest of `value`.
+    pub fn digest(&self, value: &str) -> Digest {
+        Digest(self.0.hash_one(value))
+    }
+}
+
+/// One complaint of one rule.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// The rule's stable kebab-case id.
+    pub rule: &'static str,
+    /// Where, as an RFC 6901 pointer into the object that was sent; it may name a member that is missing.
+    pub pointer: String,
+    /// What it is about.
+    pub subject: Subject,
+    /// What is wrong, as a phrase without the container's name and without a full stop; never any part of a secret's value.
+    pub message: String,
+    /// How to mend it, as a sentence or a few lines to paste.
+    pub fix: String,
+    /// Tells two values under the same key apart.
+    pub digest: Option<Digest>,
+}
+
+/// What makes two findings of an old and a new object the same: no pointer, as inserting a container shifts those.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub struct Identity<'a> {
+    rule: &'static str,
+    subject: &'a Subject,
+    digest: Option<Digest>,
+}
+
+impl Finding {
+    /// See [`Identity`].
+    pub fn identity(&self) -> Identity<'_> {
+        Identity { rule: self.rule, subject: &self.subject, digest: self.digest }
+    }
+
+    /// "container app: no memory limit", or the message alone when no container is meant.
+    pub fn sentence(&self) -> String {
+        match &self.subject.container {
+            Some(container) => format!("container {container}: {}", self.message),
+            None => self.message.clone(),
+        }
+    }
+}
+
+/// A finding with what policies, exemptions and the ratchet leave of it.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    /// The complaint.
+    pub finding: Finding,
+    /// What it leads to now.
+    pub action: Action,
+    /// The policy or profile that asks for it, e.g. "GuardPolicy/baseline".
+    pub by: String,
+    /// The Exemption that lets it pass; then `action` is `Audit`.
+    pub exempted_by: Option<String>,
+    /// Why the action is milder than the policy's: the old object had it, or a controller made the object.
+    pub eased: Option<Eased>,
+}
+
+/// Why a verdict is milder than its policy asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Eased {
+    /// The object had this finding before the change.
+    Ratchet,
+    /// A controller made the object from a template that was judged.
+    Controller,
+}

@@ -1,0 +1,165 @@
+//! Kubernetes quantities ("500m", "1Gi", "1e3"), exact: no floats. Knows nothing of what is counted.
+
+use std::fmt;
+
+const NANO: i128 = 1_000_000_000;
+
+/// An amount in billionths of its unit (cores, bytes, pieces).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Quantity(i128);
+
+/// The text is no quantity; it is quoted, cut to 40 characters, so that a message can show it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a quantity: write a number and at most one of n u m k M G T P E, Ki Mi Gi Ti Pi Ei or e<digits>")]
+pub struct QuantityError(String);
+
+/// Parses a quantity into exact nano-units.
+///
+/// Follows apimachinery's `resource.Quantity`: binary (Ki..Ei), decimal (n..E) and exponent suffixes; anything finer than a
+/// billionth is rounded up, away from zero, and what 128 bits cannot hold is cut to the largest value they can.
+pub fn parse(text: &str) -> Result<Quantity, QuantityError> {
+    exact(text).ok_or_else(|| QuantityError(text.chars().take(40).collect()))
+}
+
+fn exact(text: &str) -> Option<Quantity> {
+    let (negative, unsigned) = match text.as_bytes().first()? {
+        b'-' => (true, &text[1..]),
+        b'+' => (false, &text[1..]),
+        _ => (false, text),
+    };
+    let end = unsigned.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(unsigned.len());
+    let (number, suffix) = unsigned.split_at(end);
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    if (whole.is_empty() && fraction.is_empty()) || fraction.contains('.') {
+        return None;
+    }
+    let (binary, decimal) = scale(suffix)?;
+
+    // digits × 1024^binary × 10^(decimal - fraction digits), in nano-units
+    let mut amount: i128 = 0;
+    for digit in whole.bytes().chain(fraction.bytes()) {
+        amount = amount.saturating_mul(10).saturating_add(i128::from(digit - b'0'));
+    }
+    amount = amount.saturating_mul(1024_i128.saturating_pow(binary));
+    let exponent = decimal.saturating_add(9).saturating_sub(i32::try_from(fraction.len()).ok()?);
+    let factor = 10_i128.saturating_pow(exponent.unsigned_abs());
+    amount =
+        if exponent >= 0 { amount.saturating_mul(factor) } else { amount / factor + i128::from(amount % factor != 0) };
+    Some(Quantity(if negative { -amount } else { amount }))
+}
+
+/// The power of 1024 and the power of ten that a suffix stands for.
+fn scale(suffix: &str) -> Option<(u32, i32)> {
+    Some(match suffix {
+        "" => (0, 0),
+        "n" => (0, -9),
+        "u" => (0, -6),
+        "m" => (0, -3),
+        "k" => (0, 3),
+        "M" => (0, 6),
+        "G" => (0, 9),
+        "T" => (0, 12),
+        "P" => (0, 15),
+        "E" => (0, 18),
+        "Ki" => (1, 0),
+        "Mi" => (2, 0),
+        "Gi" => (3, 0),
+        "Ti" => (4, 0),
+        "Pi" => (5, 0),
+        "Ei" => (6, 0),
+        _ => {
+            let digits = suffix.strip_prefix(['e', 'E'])?;
+            let unsigned = digits.strip_prefix(['+', '-']).unwrap_or(digits);
+            if unsigned.is_empty() || !unsigned.bytes().all(|b| b.is_ascii_digit()) {
+                return None;
+            }
+            // Beyond ±99 the result is zero or the largest value anyway.
+            (0, digits.parse::<i32>().map_or(99, |exponent| exponent.clamp(-99, 99)))
+        }
+    })
+}
+
+impl Quantity {
+    /// Nothing.
+    pub const ZERO: Quantity = Quantity(0);
+
+    /// The sum, cut at what 128 bits hold.
+    #[must_use]
+    pub fn plus(self, other: Quantity) -> Quantity {
+        Quantity(self.0.saturating_add(other.0))
+    }
+
+    /// Whether this is less than nothing.
+    pub fn is_negative(self) -> bool {
+        self.0 < 0
+    }
+}
+
+impl fmt::Display for Quantity {
+    /// A plain decimal number, with no suffix.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (whole, rest) = (self.0 / NANO, (self.0 % NANO).unsigned_abs());
+        if rest == 0 {
+            return write!(f, "{whole}");
+        }
+        let sign = if self.0 < 0 && whole == 0 { "-" } else { "" };
+        let fraction = format!("{rest:09}");
+        write!(f, "{sign}{whole}.{}", fraction.trim_end_matches('0'))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn suffixes_mean_what_apimachinery_says() {
+        for (text, nanos) in [
+            ("0", 0),
+            ("500m", 500_000_000),
+            ("1", NANO),
+            ("1Gi", 1_073_741_824 * NANO),
+            ("1.5Ki", 1536 * NANO),
+            (".5", NANO / 2),
+            ("5.", 5 * NANO),
+            ("1e3", 1000 * NANO),
+            ("1E3", 1000 * NANO),
+            ("2E", 2_000_000_000_000_000_000 * NANO),
+            ("12e-1", 1_200_000_000),
+            ("-1k", -1000 * NANO),
+            ("+1M", 1_000_000 * NANO),
+            ("1n", 1),
+        ] {
+            assert_eq!(parse(text), Ok(Quantity(nanos)), "{text}");
+        }
+    }
+
+    #[test]
+    fn finer_than_a_billionth_rounds_up() {
+        assert_eq!(parse("0.1n"), Ok(Quantity(1)));
+        assert_eq!(parse("-0.0000000001"), Ok(Quantity(-1)));
+        assert_eq!(parse("0.0000000000"), Ok(Quantity(0)));
+    }
+
+    #[test]
+    fn what_is_no_quantity_is_refused() {
+        for text in ["", "-", ".", "1GB", "1 Gi", "Gi", "1..2", "1.2.3", "0x10", "1e", "1ki", "ten", "१"] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn absurd_sizes_do_not_overflow() {
+        let huge = parse(&"9".repeat(200)).unwrap();
+        assert!(huge > parse("8Ei").unwrap());
+        assert!(parse("1e999999999999").unwrap() > parse("8Ei").unwrap());
+        assert_eq!(huge.plus(huge), Quantity(i128::MAX));
+    }
+
+    #[test]
+    fn shown_as_a_plain_number() {
+        assert_eq!(parse("1500m").unwrap().to_string(), "1.5");
+        assert_eq!(parse("-500m").unwrap().to_string(), "-0.5");
+        assert_eq!(parse("1Ki").unwrap().to_string(), "1024");
+    }
+}

@@ -1,0 +1,349 @@
+//! The envelope: an `admission.k8s.io/v1` AdmissionReview in, its answer out.
+//!
+//! Reading borrows from the body, and objects stay raw until somebody asks for them. The answer's patch is base64 text, the
+//! uid is echoed. Knows the wire only; what is answered is decided in engine.rs.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::tree::{Node, ReadError};
+
+/// The only version of the envelope that is spoken here.
+pub const API_VERSION: &str = "admission.k8s.io/v1";
+
+/// What the API server asks about one object.
+#[derive(Clone, Debug)]
+pub struct Request<'a> {
+    /// Ties the answer to the question.
+    pub uid: Cow<'a, str>,
+    /// The object's API group, "" for core, and its kind.
+    pub group: Cow<'a, str>,
+    /// See `group`.
+    pub kind: Cow<'a, str>,
+    /// "ephemeralcontainers", "resize", … or "".
+    pub sub_resource: Cow<'a, str>,
+    /// Empty at CREATE with `generateName`.
+    pub name: Cow<'a, str>,
+    /// Empty for what is cluster-scoped.
+    pub namespace: Cow<'a, str>,
+    /// What is being done.
+    pub operation: Operation,
+    /// Who asks.
+    pub username: Cow<'a, str>,
+    /// Whether nothing will be stored.
+    pub dry_run: bool,
+    /// The object as it would be stored.
+    pub object: Body<'a>,
+    /// What is stored now.
+    pub old_object: Body<'a>,
+}
+
+/// An object that may not have been read yet.
+#[derive(Clone, Debug, Default)]
+pub enum Body<'a> {
+    /// There is none, as at CREATE for the old one.
+    #[default]
+    Absent,
+    /// Its text.
+    Raw(&'a RawValue),
+    /// Read already: the offline doors have a tree.
+    Tree(Node<'a>),
+}
+
+/// What is being done to the object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Operation {
+    /// It is new.
+    Create,
+    /// It changes.
+    Update,
+    /// It goes.
+    Delete,
+    /// Exec, port-forward, proxy.
+    Connect,
+}
+
+impl Operation {
+    /// The word on the wire.
+    pub fn word(self) -> &'static str {
+        match self {
+            Operation::Create => "CREATE",
+            Operation::Update => "UPDATE",
+            Operation::Delete => "DELETE",
+            Operation::Connect => "CONNECT",
+        }
+    }
+}
+
+/// The body is no AdmissionReview that can be answered.
+#[derive(Debug, thiserror::Error)]
+pub enum EnvelopeError {
+    /// Not UTF-8.
+    #[error("the body is not UTF-8 text")]
+    NotText,
+    /// Not JSON, or JSON of another shape.
+    #[error("the body is not an AdmissionReview: {0}")]
+    NotReview(String),
+    /// Another group, version or kind.
+    #[error(
+        "cannot answer {kind} of {api_version}: send AdmissionReview of {API_VERSION} (admissionReviewVersions: [v1])"
+    )]
+    OtherVersion {
+        /// What came.
+        api_version: String,
+        /// What came.
+        kind: String,
+    },
+    /// An answer without a question.
+    #[error("the AdmissionReview has no request")]
+    NoRequest,
+}
+
+impl<'a> Body<'a> {
+    /// The object's tree without managedFields; `None` when there is no object.
+    pub fn tree(&self) -> Result<Option<Cow<'_, Node<'a>>>, ReadError> {
+        Ok(match self {
+            Body::Absent => None,
+            Body::Raw(text) => Some(Cow::Owned(Node::read_unmanaged(text.get())?)),
+            Body::Tree(node) => Some(Cow::Borrowed(node)),
+        })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireReview<'a> {
+    #[serde(borrow, default)]
+    api_version: Cow<'a, str>,
+    #[serde(borrow, default)]
+    kind: Cow<'a, str>,
+    #[serde(borrow, default)]
+    request: Option<WireRequest<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireRequest<'a> {
+    #[serde(borrow)]
+    uid: Cow<'a, str>,
+    #[serde(borrow)]
+    kind: WireKind<'a>,
+    #[serde(borrow, default)]
+    sub_resource: Cow<'a, str>,
+    #[serde(borrow, default)]
+    name: Cow<'a, str>,
+    #[serde(borrow, default)]
+    namespace: Cow<'a, str>,
+    operation: Operation,
+    #[serde(borrow, default)]
+    user_info: WireUser<'a>,
+    #[serde(borrow, default)]
+    object: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    old_object: Option<&'a RawValue>,
+    #[serde(default)]
+    dry_run: Option<bool>,
+}
+
+#[derive(Deserialize)]
+struct WireKind<'a> {
+    #[serde(borrow, default)]
+    group: Cow<'a, str>,
+    #[serde(borrow)]
+    kind: Cow<'a, str>,
+}
+
+#[derive(Default, Deserialize)]
+struct WireUser<'a> {
+    #[serde(borrow, default)]
+    username: Cow<'a, str>,
+}
+
+/// Reads the envelope; the objects in it stay text.
+pub fn read(body: &[u8]) -> Result<Request<'_>, EnvelopeError> {
+    let text = std::str::from_utf8(body).map_err(|_| EnvelopeError::NotText)?;
+    let review: WireReview<'_> = serde_json::from_str(text).map_err(|error| not_review(&error))?;
+    if review.api_version != API_VERSION || review.kind != "AdmissionReview" {
+        let clip = |text: &str| text.chars().take(60).collect();
+        return Err(EnvelopeError::OtherVersion { api_version: clip(&review.api_version), kind: clip(&review.kind) });
+    }
+    let request = review.request.ok_or(EnvelopeError::NoRequest)?;
+    Ok(Request {
+        uid: request.uid,
+        group: request.kind.group,
+        kind: request.kind.kind,
+        sub_resource: request.sub_resource,
+        name: request.name,
+        namespace: request.namespace,
+        operation: request.operation,
+        username: request.user_info.username,
+        dry_run: request.dry_run.unwrap_or(false),
+        object: request.object.map_or(Body::Absent, Body::Raw),
+        old_object: request.old_object.map_or(Body::Absent, Body::Raw),
+    })
+}
+
+/// serde's own text may quote a value ("invalid type: string \"…\""), which must reach no log: position and category only.
+fn not_review(error: &serde_json::Error) -> EnvelopeError {
+    let what = match error.classify() {
+        serde_json::error::Category::Eof => "it ends too early",
+        serde_json::error::Category::Syntax => "it is not valid JSON",
+        _ => "a field is missing or has the wrong type",
+    };
+    EnvelopeError::NotReview(format!("{what}, at line {}, column {}", error.line(), error.column()))
+}
+
+/// What is answered to one request.
+#[derive(Clone, Debug, Default)]
+pub struct Response {
+    /// Why the object is refused; `None` lets it pass.
+    pub refusal: Option<Refusal>,
+    /// An RFC 6902 patch as JSON text; `None` changes nothing.
+    pub patch: Option<Vec<u8>>,
+    /// At most 120 characters each.
+    pub warnings: Vec<String>,
+    /// Keys without a domain; the API server puts the webhook's name in front.
+    pub audit_annotations: BTreeMap<String, String>,
+}
+
+/// A refusal's words.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    /// What the author reads in the terminal.
+    pub message: String,
+    /// The same, one cause a finding, for programs.
+    pub causes: Vec<Cause>,
+}
+
+/// One entry of `status.details.causes`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cause {
+    /// The rule's id.
+    pub reason: String,
+    /// What is wrong and how to mend it.
+    pub message: String,
+    /// The JSON pointer.
+    pub field: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct WireAnswer<'a> {
+    api_version: &'static str,
+    kind: &'static str,
+    response: WireResponse<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct WireResponse<'a> {
+    uid: &'a str,
+    allowed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<WireStatus<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patch_type: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patch: Option<String>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    warnings: &'a [String],
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    audit_annotations: &'a BTreeMap<String, String>,
+}
+
+#[derive(Serialize)]
+struct WireStatus<'a> {
+    code: u16,
+    reason: &'static str,
+    message: &'a str,
+    details: WireDetails<'a>,
+}
+
+#[derive(Serialize)]
+struct WireDetails<'a> {
+    causes: &'a [Cause],
+}
+
+impl Response {
+    /// The AdmissionReview that answers the request with this `uid`.
+    pub fn encode(&self, uid: &str) -> Vec<u8> {
+        let answer = WireAnswer {
+            api_version: API_VERSION,
+            kind: "AdmissionReview",
+            response: WireResponse {
+                uid,
+                allowed: self.refusal.is_none(),
+                status: self.refusal.as_ref().map(|refusal| WireStatus {
+                    code: 403,
+                    reason: "Forbidden",
+                    message: &refusal.message,
+                    details: WireDetails { causes: &refusal.causes },
+                }),
+                patch_type: self.patch.as_ref().map(|_| "JSONPatch"),
+                patch: self.patch.as_ref().map(|patch| base64::engine::general_purpose::STANDARD.encode(patch)),
+                warnings: &self.warnings,
+                audit_annotations: &self.audit_annotations,
+            },
+        };
+        // Strings, numbers and string-keyed maps only: serde_json has nothing to refuse here.
+        serde_json::to_vec(&answer).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REVIEW: &str = r#"{"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
+        "uid": "u-1", "kind": {"group": "apps", "version": "v1", "kind": "Deployment"},
+        "resource": {"group": "apps", "version": "v1", "resource": "deployments"},
+        "name": "web", "namespace": "shop", "operation": "UPDATE", "userInfo": {"username": "ann"},
+        "object": {"spec": 1}, "oldObject": null, "dryRun": true, "options": {"kind": "UpdateOptions"}}}"#;
+
+    #[test]
+    fn reads_what_the_api_server_sends() {
+        let request = read(REVIEW.as_bytes()).unwrap();
+        assert_eq!((&*request.uid, &*request.group, &*request.kind), ("u-1", "apps", "Deployment"));
+        assert_eq!((&*request.namespace, &*request.username, request.dry_run), ("shop", "ann", true));
+        assert!(matches!(request.object, Body::Raw(raw) if raw.get() == r#"{"spec": 1}"#));
+        assert!(matches!(request.old_object, Body::Absent));
+    }
+
+    #[test]
+    fn says_what_is_wrong_with_an_envelope_and_quotes_nothing() {
+        let cases: [(&[u8], &str); 6] = [
+            (b"", "it ends too early"),
+            (b"{\"apiVersion\": hunter-two-9", "not valid JSON"),
+            (b"\"hunter-two-9\"", "wrong type"),
+            (b"{\"apiVersion\":\"admission.k8s.io/v1beta1\",\"kind\":\"AdmissionReview\"}", "v1beta1"),
+            (b"{\"apiVersion\":\"admission.k8s.io/v1\",\"kind\":\"AdmissionReview\"}", "no request"),
+            (b"\xff\xfe", "UTF-8"),
+        ];
+        for (body, expected) in cases {
+            let error = read(body).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+            assert!(!error.contains("hunter"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_patch_is_base64_text_and_a_refusal_is_403() {
+        let response = Response { patch: Some(b"[]".to_vec()), ..Response::default() };
+        let wire: serde_json::Value = serde_json::from_slice(&response.encode("u-1")).unwrap();
+        assert_eq!(
+            wire["response"],
+            serde_json::json!({"uid": "u-1", "allowed": true, "patchType": "JSONPatch", "patch": "W10="})
+        );
+
+        let refusal = Refusal { message: "no".into(), causes: vec![] };
+        let wire: serde_json::Value =
+            serde_json::from_slice(&Response { refusal: Some(refusal), ..Response::default() }.encode("u-2")).unwrap();
+        assert_eq!(wire["response"]["status"]["code"], 403);
+        assert_eq!(wire["response"]["allowed"], false);
+    }
+}

@@ -1,0 +1,78 @@
+//! One container of a pod, with its role and its pointer.
+
+use crate::tree::Node;
+
+/// What a container is for; each role may and must have different things.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Runs to its end before the app containers start; cannot have probes.
+    Init,
+    /// An init container with `restartPolicy: Always`: starts early, then runs beside the app containers.
+    Sidecar,
+    /// What the pod is there for.
+    App,
+    /// Added to a running pod for debugging; cannot have probes, ports or resources.
+    Ephemeral,
+}
+
+/// The probes that a container can have, by the field's name.
+pub const PROBES: [(&str, &str); 3] =
+    [("liveness", "livenessProbe"), ("readiness", "readinessProbe"), ("startup", "startupProbe")];
+
+/// One entry of `containers`, `initContainers` or `ephemeralContainers`.
+#[derive(Clone, Copy, Debug)]
+pub struct Container<'t> {
+    pod: &'static str,
+    list: &'static str,
+    index: usize,
+    node: &'t Node<'t>,
+}
+
+impl<'t> Container<'t> {
+    /// The entry `index` of `list` in the spec of the pod at pointer `pod`.
+    pub(super) fn new(pod: &'static str, list: &'static str, index: usize, node: &'t Node<'t>) -> Self {
+        Container { pod, list, index, node }
+    }
+
+    /// Its role.
+    pub fn role(&self) -> Role {
+        match self.list {
+            "initContainers" if self.node.str("restartPolicy") == Some("Always") => Role::Sidecar,
+            "initContainers" => Role::Init,
+            "ephemeralContainers" => Role::Ephemeral,
+            _ => Role::App,
+        }
+    }
+
+    /// Its name; "" when it has none, which the API server will refuse.
+    pub fn name(&self) -> &'t str {
+        self.node.str("name").unwrap_or_default()
+    }
+
+    /// The container's own tree.
+    pub fn node(&self) -> &'t Node<'t> {
+        self.node
+    }
+
+    /// The pointer of something in it: `below` is "" or begins with "/".
+    pub fn pointer(&self, below: &str) -> String {
+        format!("{}/spec/{}/{}{below}", self.pod, self.list, self.index)
+    }
+
+    /// A request or limit as it is written: `side` is "requests" or "limits".
+    pub fn resource(&self, side: &str, resource: &str) -> Option<&'t Node<'t>> {
+        self.node.path(&["resources", side, resource])
+    }
+
+    /// The field of a probe ("livenessProbe"), when it is set to something.
+    pub fn probe(&self, field: &str) -> Option<&'t Node<'t>> {
+        self.node.get(field).filter(|probe| probe.as_object().is_some_and(|map| !map.is_empty()))
+    }
+
+    /// The mount at this path.
+    pub fn mount(&self, path: &str) -> Option<&'t Node<'t>> {
+        let path = path.trim_end_matches('/');
+        let mut mounts = self.node.items("volumeMounts").iter();
+        mounts.find(|mount| mount.str("mountPath").is_some_and(|at| at.trim_end_matches('/') == path))
+    }
+}
