@@ -162,7 +162,8 @@ impl Connections {
     fn make_room(&self, table: &mut Table, limit: &'static str, among: impl Fn(&Activity) -> bool) -> Option<()> {
         self.metrics.refused(limit);
         let quiet = table.open.iter().filter(|(_, activity)| among(activity) && activity.doing() != Doing::Work);
-        let (number, longest) = quiet.map(|(number, activity)| (*number, activity.lasts())).max_by_key(|(_, lasts)| *lasts)?;
+        let (number, longest) =
+            quiet.map(|(number, activity)| (*number, activity.lasts())).max_by_key(|(_, lasts)| *lasts)?;
         if longest < self.limits.quiet {
             return None;
         }

@@ -21,7 +21,7 @@ pub(super) fn allowance(query: Option<&str>) -> Option<Duration> {
     };
     // "µs" is the one unit that does not survive a query as it is.
     let timeout = go_duration(&text.replace("%C2%B5s", "us"))?.min(LONGEST);
-    (!timeout.is_zero()).then(|| timeout - (timeout / 10).min(HEAD_START))
+    (!timeout.is_zero()).then(|| timeout.saturating_sub((timeout / 10).min(HEAD_START)))
 }
 
 /// Reads what Go's `time.Duration` prints: "2s", "1m30s", "500ms", "1.5s"; no sign.
@@ -85,7 +85,7 @@ mod tests {
     fn an_answer_leaves_before_the_api_server_gives_up() {
         assert_eq!(allowance(Some("timeout=1s")), Some(Duration::from_millis(900)));
         assert_eq!(allowance(Some("a=b&timeout=10s")), Some(Duration::from_millis(9_800)));
-        assert_eq!(allowance(Some("timeout=900h")), Some(LONGEST - HEAD_START));
+        assert_eq!(allowance(Some("timeout=900h")), Some(LONGEST.saturating_sub(HEAD_START)));
         assert_eq!(allowance(None), Some(UNSAID));
         assert_eq!(allowance(Some("timeout")), Some(UNSAID));
         assert_eq!(allowance(Some("timeout=0s")), None);

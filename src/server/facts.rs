@@ -32,6 +32,7 @@ pub struct Files {
 
 impl Source {
     /// What is known of namespace `name`; "" is what cluster-scoped objects have.
+    #[cfg_attr(not(feature = "cluster"), expect(clippy::unused_async, reason = "a cluster may have to be asked"))]
     pub async fn namespace(&self, name: &str) -> Result<Arc<Namespace>, FactsError> {
         match self {
             Source::Files(files) => Ok(files.namespace(name)),
@@ -53,8 +54,7 @@ impl Files {
         let kind = document.str("kind").unwrap_or_default();
         let at = if kind == "Namespace" { "name" } else { "namespace" };
         let name = document.path(&["metadata", at]).and_then(Node::as_str).unwrap_or("default");
-        let mut namespace =
-            self.namespaces.get(name).map_or_else(|| Namespace::named(name), |known| (**known).clone());
+        let mut namespace = self.namespaces.get(name).map_or_else(|| Namespace::named(name), |known| (**known).clone());
         let learned = namespace.learn(kind, document);
         if learned {
             self.namespaces.insert(name.to_owned(), Arc::new(namespace));

@@ -18,12 +18,10 @@ use crate::review::Operation;
 use crate::workload::KINDS;
 
 /// From the cheapest review (tens of microseconds) to a second; a 1-2-5 ladder as the work spans five decades.
-const SECONDS: [f64; 16] =
-    [1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.2, 0.5, 1.0];
+const SECONDS: [f64; 16] = [1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.2, 0.5, 1.0];
 
 /// From an empty ConfigMap to the largest body that is read; each step is four times the one before.
-const BYTES: [f64; 8] =
-    [2_048.0, 8_192.0, 32_768.0, 131_072.0, 524_288.0, 2_097_152.0, 8_388_608.0, 33_554_432.0];
+const BYTES: [f64; 8] = [2_048.0, 8_192.0, 32_768.0, 131_072.0, 524_288.0, 2_097_152.0, 8_388_608.0, 33_554_432.0];
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ReviewLabels {

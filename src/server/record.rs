@@ -89,7 +89,8 @@ fn word(outcome: &Outcome) -> &'static str {
 }
 
 fn clip(text: &str) -> &str {
-    &text[..text.floor_char_boundary(LONGEST_NAME)]
+    let end = (0..=LONGEST_NAME.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
+    &text[..end.unwrap_or(0)]
 }
 
 #[cfg(test)]

@@ -178,9 +178,8 @@ pub struct Seen(Option<Material>);
 
 impl Material {
     fn read(files: &Files) -> Result<Material, TlsError> {
-        let read = |path: &Path| {
-            std::fs::read(path).map_err(|error| TlsError::Unreadable { path: path.to_owned(), error })
-        };
+        let read =
+            |path: &Path| std::fs::read(path).map_err(|error| TlsError::Unreadable { path: path.to_owned(), error });
         Ok(Material {
             certificate: read(&files.certificate)?,
             key: read(&files.key)?,
