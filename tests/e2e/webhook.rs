@@ -78,17 +78,19 @@ impl Webhook {
     pub fn process(&self) -> &Process {
         &self.process
     }
+}
 
-    /// Points every `clientConfig` of a webhook configuration here: a `service` with a `path` becomes a `url` with it.
-    pub fn redirect(&self, configuration: &mut Value, ca_pem: &str) -> Result<()> {
-        let webhooks = configuration.get_mut("webhooks").and_then(Value::as_array_mut);
-        for webhook in webhooks.context("no webhooks in the configuration")? {
-            let path = webhook.pointer("/clientConfig/service/path").and_then(Value::as_str).unwrap_or_default();
-            let url = format!("https://{}{path}", self.tls);
-            webhook["clientConfig"] = json!({"url": url, "caBundle": STANDARD.encode(ca_pem)});
-        }
-        Ok(())
+/// Points every `clientConfig` of a webhook configuration at an address: its `service.path` becomes the path of the `url`.
+///
+/// A new configuration works after about a second: wait until a probe object is judged.
+pub fn redirect(configuration: &mut Value, address: SocketAddr, ca_pem: &str) -> Result<()> {
+    let webhooks = configuration.get_mut("webhooks").and_then(Value::as_array_mut);
+    for webhook in webhooks.context("no webhooks in the configuration")? {
+        let path = webhook.pointer("/clientConfig/service/path").and_then(Value::as_str).unwrap_or_default();
+        let url = format!("https://{address}{path}");
+        webhook["clientConfig"] = json!({"url": url, "caBundle": STANDARD.encode(ca_pem)});
     }
+    Ok(())
 }
 
 /// Reads the addresses from the log: the lines that say `listening` and have `address=` (or `"address":`), the TLS
