@@ -84,7 +84,7 @@ async fn run_all(chosen: &[&(&str, Scenario)]) -> Result<usize> {
             Ok(()) => println!("    ok, {}", seconds(begin)),
             Err(error) => {
                 failed += 1;
-                println!("    FAILED, {}: {error:?}", seconds(begin));
+                println!("    FAILED, {}: {error:#}", seconds(begin));
                 if let Err(ended) = plane.check_running() {
                     println!("    {ended:#}");
                 }
