@@ -12,16 +12,13 @@ use anyhow::Context;
 use arc_swap::ArcSwap;
 use clap::{Args, ValueEnum};
 
-use crate::engine::{Engine, Settings};
+use crate::engine::{EXCLUDED_NAMESPACES, Engine, Settings};
 use crate::policy::PolicySet;
 use crate::server::facts::{Files, Source};
 use crate::server::{Decider, Drain, Limits, Load, Options, Readiness, Server, Stop, tls};
 use crate::tree::Node;
 
 mod log;
-
-/// Never touched by default: what a cluster needs to come back after everything was down, and our own namespace.
-const EXCLUDED: &str = "kube-*,supercargo,karpenter,cert-manager,calico-system,tigera-operator";
 
 /// Answer the API server's questions: the webhook itself.
 ///
@@ -83,7 +80,7 @@ pub struct Arguments {
         value_name = "NAME,…",
         env = "SUPERCARGO_EXCLUDE_NAMESPACES",
         value_delimiter = ',',
-        default_value = EXCLUDED
+        default_values = EXCLUDED_NAMESPACES
     )]
     exclude_namespaces: Vec<String>,
 
