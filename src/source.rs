@@ -250,7 +250,9 @@ impl<'t> Unroll<'_, '_, 't> {
             return self.no_object(api_version.is_none() && kind.is_none(), &tree, &marks);
         };
         let (api_version, kind) = (api_version.to_owned(), kind.to_owned());
-        if let Some(of_kind) = kind.strip_suffix("List").filter(|_| tree.get("items").is_some_and(|i| i.as_array().is_some())) {
+        if let Some(of_kind) =
+            kind.strip_suffix("List").filter(|_| tree.get("items").is_some_and(|i| i.as_array().is_some()))
+        {
             if lists == 0 {
                 let problem = Problem::new(&self.file.name, "lists are nested too deep").at(marks.place);
                 return self.problem(problem);
@@ -278,13 +280,16 @@ impl<'t> Unroll<'_, '_, 't> {
     fn no_object(&mut self, nothing_said: bool, tree: &Node<'t>, marks: &Marks) {
         let name = self.file.path.as_deref().and_then(Path::file_name).map(std::ffi::OsStr::to_string_lossy);
         let name = name.unwrap_or_default();
-        let known = ["kustomization.", "Kustomization", "Chart.", "values."].iter().any(|start| name.starts_with(start));
+        let known =
+            ["kustomization.", "Kustomization", "Chart.", "values."].iter().any(|start| name.starts_with(start));
         let message = "is no Kubernetes object: apiVersion or kind is missing";
         let problem = Problem::new(&self.file.name, message).at(marks.place);
         if known || (self.file.found && (nothing_said || tree.as_object().is_none())) {
             return (self.each)(Item::Note(problem));
         }
-        (self.each)(Item::Problem(problem.help("every manifest begins with both, e.g. `apiVersion: apps/v1` and `kind: Deployment`")));
+        (self.each)(Item::Problem(
+            problem.help("every manifest begins with both, e.g. `apiVersion: apps/v1` and `kind: Deployment`"),
+        ));
     }
 }
 

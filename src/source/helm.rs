@@ -33,7 +33,8 @@ fn problem(file: &File, chart: Option<&Path>) -> Problem {
 
 /// The chart in whose templates folder a file lies.
 fn chart_of(path: &Path) -> Option<&Path> {
-    let templates = path.ancestors().skip(1).find(|folder| folder.file_name().is_some_and(|name| name == "templates"))?;
+    let templates =
+        path.ancestors().skip(1).find(|folder| folder.file_name().is_some_and(|name| name == "templates"))?;
     let chart = templates.parent()?;
     let chart = if chart.as_os_str().is_empty() { Path::new(".") } else { chart };
     chart.join("Chart.yaml").is_file().then_some(chart)

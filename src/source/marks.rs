@@ -26,7 +26,9 @@ impl Marks {
         let (mut marks, mut node) = (self, tree);
         for token in tokens(pointer).into_iter().flatten() {
             let found = match node {
-                Node::Object(map) => map.iter().enumerate().find(|(_, (key, _))| *key == token).map(|(i, (_, n))| (i, n)),
+                Node::Object(map) => {
+                    map.iter().enumerate().find(|(_, (key, _))| *key == token).map(|(i, (_, n))| (i, n))
+                }
                 Node::Array(items) => token.parse().ok().and_then(|index: usize| Some((index, items.get(index)?))),
                 _ => None,
             };

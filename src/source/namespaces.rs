@@ -1,5 +1,6 @@
 //! What documents tell of namespaces: facts for judging what is in them.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::{Document, File, Item, Problem, Wanted};
@@ -43,8 +44,8 @@ impl Namespaces {
     }
 
     /// What is known of a namespace; its name alone, when nothing is.
-    pub fn get(&mut self, name: &str) -> &Namespace {
-        self.0.entry(name.to_owned()).or_insert_with(|| Namespace::named(name))
+    pub fn get(&self, name: &str) -> Cow<'_, Namespace> {
+        self.0.get(name).map_or_else(|| Cow::Owned(Namespace::named(name)), Cow::Borrowed)
     }
 
     /// All of them, by name.
@@ -61,7 +62,8 @@ pub(super) fn mentioned(text: &str) -> bool {
             // `kind: Namespace`, `"Namespace"`, and not `ClusterNamespaceX` or a word in a sentence.
             let before = at.checked_sub(1).and_then(|at| bytes.get(at));
             let after = bytes.get(at + kind.len());
-            matches!(before, Some(b' ' | b'"' | b'\'' | b'\t')) && !matches!(after, Some(b) if b.is_ascii_alphanumeric())
+            matches!(before, Some(b' ' | b'"' | b'\'' | b'\t'))
+                && !matches!(after, Some(b) if b.is_ascii_alphanumeric())
                 || after == Some(&b'L')
         })
     })

@@ -37,10 +37,7 @@ pub struct Written {
     marks: Marks,
 }
 
-/// Reads and compiles the policies in a file or folder, or the built-in set.
-///
-/// With `only`, of the kinds that judge (GuardPolicy, PodProfile) just those of this name; a GuardPolicy keeps the profiles,
-/// since without them it would refuse what the cluster fills in.
+/// Reads and compiles the policies in a file or folder, or the built-in set; with `only`, just the one of this name.
 pub fn policies(path: Option<&Path>, only: Option<&str>) -> Loaded {
     let mut loaded = Loaded::default();
     match path {
@@ -66,10 +63,10 @@ pub fn policies(path: Option<&Path>, only: Option<&str>) -> Loaded {
             }
         }
     }
+    loaded.compile();
     if let Some(name) = only {
         loaded.keep(name);
     }
-    loaded.compile();
     loaded
 }
 
@@ -84,25 +81,18 @@ impl Loaded {
     }
 
     fn keep(&mut self, name: &str) {
-        let is = |written: &Written, kind| written.kind == kind && written.name == name;
-        let guard = self.documents.iter().any(|written| is(written, "GuardPolicy"));
-        let profile = self.documents.iter().any(|written| is(written, "PodProfile"));
-        if !guard && !profile {
-            let named = self.documents.iter().filter(|written| written.kind != "Exemption");
-            let names: Vec<&str> = named.map(|written| &*written.name).collect();
-            let message = format!("no GuardPolicy or PodProfile of this name; there are: {}", names.join(", "));
+        if let Some(set) = self.set.only(name) {
+            self.set = set;
+        } else if self.problems.is_empty() {
+            let judging = self.documents.iter().filter(|written| written.kind != "Exemption");
+            let names: Vec<&str> = judging.map(|written| &*written.name).collect();
+            let message = format!("is no GuardPolicy and no PodProfile; there are: {}", names.join(", "));
             self.problems.push(Problem::new(&format!("--policy {name}"), message));
         }
-        self.documents.retain(|written| match &*written.kind {
-            "GuardPolicy" => written.name == name,
-            "PodProfile" => written.name == name || !profile,
-            _ => true,
-        });
     }
 
     fn compile(&mut self) {
-        let documents: Vec<_> =
-            self.documents.iter().map(|written| policy::Document { tree: &written.tree }).collect();
+        let documents: Vec<_> = self.documents.iter().map(|written| policy::Document { tree: &written.tree }).collect();
         let (set, errors) = PolicySet::compile(&documents);
         self.set = set;
         for error in errors {

@@ -80,16 +80,14 @@ mod tests {
 
     #[test]
     fn documents_are_counted_as_a_person_would() {
-        assert_eq!(cut("# head\n---\na: 1\n---\n---\nb: 2\n"), vec![
-            (0, 3, "a: 1\n", false),
-            (1, 5, "", false),
-            (2, 6, "b: 2\n", false)
-        ]);
-        assert_eq!(cut("a: 1\n---\r\nb: ---\n --- x\n--- # c\n"), vec![
-            (0, 1, "a: 1\n", false),
-            (1, 3, "b: ---\n --- x\n", false),
-            (2, 6, "", false)
-        ]);
+        assert_eq!(
+            cut("# head\n---\na: 1\n---\n---\nb: 2\n"),
+            vec![(0, 3, "a: 1\n", false), (1, 5, "", false), (2, 6, "b: 2\n", false)]
+        );
+        assert_eq!(
+            cut("a: 1\n---\r\nb: ---\n --- x\n--- # c\n"),
+            vec![(0, 1, "a: 1\n", false), (1, 3, "b: ---\n --- x\n", false), (2, 6, "", false)]
+        );
     }
 
     #[test]

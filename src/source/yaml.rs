@@ -51,7 +51,10 @@ pub(super) fn read(text: &str, line: u32) -> Read<Option<(Node<'_>, Marks)>> {
         match event {
             Event::StreamEnd => return Ok(found),
             Event::DocumentStart(..) if found.is_some() => {
-                return Err(Wrong { place, what: "kubectl does not read on after `...`; begin this document with `---`".into() });
+                return Err(Wrong {
+                    place,
+                    what: "kubectl does not read on after `...`; begin this document with `---`".into(),
+                });
             }
             Event::StreamStart | Event::DocumentStart(..) | Event::DocumentEnd => {}
             event => {
@@ -74,7 +77,7 @@ struct Reader<'t> {
 /// A map while it is read.
 #[derive(Default)]
 struct Members<'t> {
-    members: Vec<(Cow<'t, str>, Node<'t>)>,
+    list: Vec<(Cow<'t, str>, Node<'t>)>,
     marks: Vec<Marks>,
     /// Whether a member was written here, and not taken over by `<<`.
     written: Vec<bool>,
@@ -167,9 +170,11 @@ impl<'t> Reader<'t> {
                 Event::Scalar(text, style, anchor, tag) => {
                     let plain = style == ScalarStyle::Plain;
                     let merge = plain && text == "<<" && tag.is_none();
-                    let key = scalar::key(text, plain, tag.as_deref()).map_err(|what| Wrong { place: at, what: what.into() })?;
+                    let key = scalar::key(text, plain, tag.as_deref())
+                        .map_err(|what| Wrong { place: at, what: what.into() })?;
                     if anchor != 0 {
-                        self.anchors.insert(anchor, (Node::String(key.clone()), Marks { place: at, below: Vec::new() }));
+                        self.anchors
+                            .insert(anchor, (Node::String(key.clone()), Marks { place: at, below: Vec::new() }));
                     }
                     (key, merge)
                 }
@@ -187,36 +192,39 @@ impl<'t> Reader<'t> {
             }
             marks.place = at;
             if !members.write(key, node, marks) {
-                return Err(Wrong { place: at, what: "a key stands twice in the same map; kubectl would take the last".into() });
+                return Err(Wrong {
+                    place: at,
+                    what: "a key stands twice in the same map; kubectl would take the last".into(),
+                });
             }
         }
-        let Members { members, marks, .. } = members;
-        Ok((Node::Object(members.into_iter().collect()), Marks { place, below: marks }))
+        let Members { list, marks, .. } = members;
+        Ok((Node::Object(list.into_iter().collect()), Marks { place, below: marks }))
     }
 }
 
 impl<'t> Members<'t> {
     fn find(&self, key: &str) -> Option<usize> {
-        if self.members.len() > HASHED {
+        if self.list.len() > HASHED {
             return self.by_key.get(key).copied();
         }
-        self.members.iter().position(|(name, _)| name == key)
+        self.list.iter().position(|(name, _)| name == key)
     }
 
     fn put(&mut self, key: Cow<'t, str>, node: Node<'t>, marks: Marks, written: bool) {
-        if self.members.len() == HASHED {
-            self.by_key = self.members.iter().enumerate().map(|(index, (key, _))| (key.clone(), index)).collect();
+        if self.list.len() == HASHED {
+            self.by_key = self.list.iter().enumerate().map(|(index, (key, _))| (key.clone(), index)).collect();
         }
-        if self.members.len() >= HASHED {
-            self.by_key.insert(key.clone(), self.members.len());
+        if self.list.len() >= HASHED {
+            self.by_key.insert(key.clone(), self.list.len());
         }
-        self.members.push((key, node));
+        self.list.push((key, node));
         self.marks.push(marks);
         self.written.push(written);
     }
 
     fn replace(&mut self, index: usize, node: Node<'t>, marks: Marks) {
-        if let (Some(member), Some(mark)) = (self.members.get_mut(index), self.marks.get_mut(index)) {
+        if let (Some(member), Some(mark)) = (self.list.get_mut(index), self.marks.get_mut(index)) {
             member.1 = node;
             *mark = marks;
         }
