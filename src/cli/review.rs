@@ -266,8 +266,16 @@ fn show(
     let allowed = response.get("allowed").and_then(Node::as_bool).unwrap_or(false);
     match question {
         _ if !allowed => {
-            let message = response.path(&["status", "message"]).and_then(Node::as_str).unwrap_or("without a reason");
-            writeln!(out, "{label}: refused\n{}", printable_lines(message))?;
+            // Ours begins with the object; another webhook's may not.
+            match response.path(&["status", "message"]).and_then(Node::as_str) {
+                Some(message) if message.starts_with(&*label.split(' ').next().unwrap_or_default()) => {
+                    writeln!(out, "{}", printable_lines(message))?;
+                }
+                message => {
+                    let reason = printable_lines(message.unwrap_or("no reason is given"));
+                    writeln!(out, "{label} is refused: {reason}")?;
+                }
+            }
         }
         Question::Validate => writeln!(out, "{label}: allowed")?,
         Question::Mutate if response.get("patch").is_none() => writeln!(out, "{label}: nothing is added")?,
