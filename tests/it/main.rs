@@ -1,1 +1,4 @@
+//! The integration tests, one binary: linking is most of the time that they take.
 
+mod semantics;
+mod support;
