@@ -103,7 +103,7 @@ impl View {
 async fn keep<K, T: Kept>(
     what: &'static str,
     events: impl Stream<Item = watcher::Result<watcher::Event<K>>> + Send,
-    read: fn(K) -> Option<Entry<T>>,
+    read: fn(&K) -> Option<Entry<T>>,
     view: &View,
     listed: &Notify,
 ) {
@@ -113,19 +113,19 @@ async fn keep<K, T: Kept>(
     while let Some(event) = events.next().await {
         match event {
             Ok(watcher::Event::Init) => list.clear(),
-            Ok(watcher::Event::InitApply(object)) => list.extend(read(object)),
+            Ok(watcher::Event::InitApply(object)) => list.extend(read(&object)),
             Ok(watcher::Event::InitDone) => {
                 tracing::info!(objects = list.len(), "listed {what}");
                 view.write().replace(std::mem::take(&mut list));
                 listed.notify_one();
             }
             Ok(watcher::Event::Apply(object)) => {
-                if let Some(entry) = read(object) {
+                if let Some(entry) = read(&object) {
                     view.write().put(entry);
                 }
             }
             Ok(watcher::Event::Delete(object)) => {
-                if let Some(entry) = read(object) {
+                if let Some(entry) = read(&object) {
                     view.write().remove(&entry);
                 }
             }
@@ -135,20 +135,20 @@ async fn keep<K, T: Kept>(
     }
 }
 
-fn read_namespace(object: PartialObjectMeta<v1::Namespace>) -> Option<Entry<BTreeMap<String, String>>> {
-    let name = object.metadata.name?;
-    Some(Entry { namespace: name.clone(), name, kept: object.metadata.labels.unwrap_or_default() })
+fn read_namespace(object: &PartialObjectMeta<v1::Namespace>) -> Option<Entry<BTreeMap<String, String>>> {
+    let name = object.metadata.name.clone()?;
+    Some(Entry { namespace: name.clone(), name, kept: object.labels().clone() })
 }
 
-fn read_limit_range(object: v1::LimitRange) -> Option<Entry<Vec<LimitRange>>> {
+fn read_limit_range(object: &v1::LimitRange) -> Option<Entry<Vec<LimitRange>>> {
     // By way of text, so that it is read by the same code as those in files; they are few.
-    let text = serde_json::to_string(&object).ok()?;
+    let text = serde_json::to_string(object).ok()?;
     let kept = LimitRange::read(&Node::read(&text).ok()?);
     Some(Entry { namespace: object.namespace()?, name: object.name_any(), kept })
 }
 
-fn read_claim(object: v1::PersistentVolumeClaim) -> Option<Entry<Claim>> {
+fn read_claim(object: &v1::PersistentVolumeClaim) -> Option<Entry<Claim>> {
     let (namespace, name) = (object.namespace()?, object.name_any());
-    let access_modes = object.spec.and_then(|spec| spec.access_modes).unwrap_or_default();
+    let access_modes = object.spec.as_ref().and_then(|spec| spec.access_modes.clone()).unwrap_or_default();
     Some(Entry { namespace, kept: Claim { name: name.clone(), access_modes }, name })
 }

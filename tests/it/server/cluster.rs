@@ -74,7 +74,7 @@ impl FakeApi {
         self.lists.lock().unwrap().entry(plural).or_default().push(object);
     }
 
-    fn send(&self, plural: &str, event: &str, object: Value) {
+    fn send(&self, plural: &str, event: &str, object: &Value) {
         self.watches.lock().unwrap()[plural].send(json!({"type": event, "object": object})).unwrap();
     }
 
@@ -134,9 +134,9 @@ async fn the_view_follows_the_cluster_and_asks_for_what_is_new() {
     assert_eq!(shop.claims.as_ref().unwrap()[0].name, "source");
 
     eventually("everything is watched", async || api.watches.lock().unwrap().len() == 3).await;
-    api.send("namespaces", "MODIFIED", namespace("shop", "b"));
+    api.send("namespaces", "MODIFIED", &namespace("shop", "b"));
     eventually("a label changes", async || view.namespace("shop").await.unwrap().labels["team"] == "b").await;
-    api.send("limitranges", "DELETED", limit_range("defaults"));
+    api.send("limitranges", "DELETED", &limit_range("defaults"));
     eventually("a LimitRange goes", async || view.namespace("shop").await.unwrap().limit_ranges.is_empty()).await;
 
     // Created a moment ago: only a live GET knows it.
