@@ -267,7 +267,7 @@ mod tests {
     #[test]
     fn facts_are_read_from_a_folder() {
         let folder = tempfile::tempdir().unwrap();
-        let text = "kind: Namespace\nmetadata: {name: scans, labels: {a: b}}\n---\nkind: LimitRange\n\
+        let text = "apiVersion: v1\nkind: Namespace\nmetadata: {name: scans, labels: {a: b}}\n---\napiVersion: v1\nkind: LimitRange\n\
                     metadata: {name: l, namespace: scans}\nspec: {limits: [{type: Container, default: {cpu: 1}}]}\n";
         std::fs::write(folder.path().join("facts.yaml"), text).unwrap();
         std::fs::write(folder.path().join("README"), "not YAML: [").unwrap();

@@ -158,5 +158,7 @@ async fn a_flood_of_connections_locks_nobody_out() {
     .await;
     assert!(metric(server.http, "supercargo_connections_open").await <= PLACES);
     assert!(metric(server.http, r#"supercargo_connections_refused_total{reason="peer"}"#).await >= 300);
-    flood.iter().for_each(|task| task.abort());
+    for task in flood {
+        task.abort();
+    }
 }
