@@ -274,7 +274,7 @@ mod tests {
         let namespace = load_facts(folder.path()).unwrap().namespace("scans");
         assert_eq!((namespace.labels["a"].as_str(), namespace.limit_ranges.len()), ("b", 1));
 
-        std::fs::write(folder.path().join("broken.yaml"), "kind: [").unwrap();
+        std::fs::write(folder.path().join("broken.yaml"), "kind: Namespace\nmetadata: [").unwrap();
         assert!(load_facts(folder.path()).is_err());
     }
 }
