@@ -147,7 +147,7 @@ impl Webhook {
             }
             Err(fault) => {
                 self.metrics.fault(fault.word());
-                if !body.is_end_stream() && !head.headers.contains_key("expect") {
+                if !body.is_end_stream() && !fault.is_late() && !head.headers.contains_key("expect") {
                     body::discard(body).await;
                 }
                 fault.answer()
