@@ -267,14 +267,14 @@ mod tests {
     #[test]
     fn facts_are_read_from_a_folder() {
         let folder = tempfile::tempdir().unwrap();
-        let text = "kind: Namespace\nmetadata: {name: scans, labels: {a: b}}\n---\nkind: LimitRange\n\
+        let text = "apiVersion: v1\nkind: Namespace\nmetadata: {name: scans, labels: {a: b}}\n---\napiVersion: v1\nkind: LimitRange\n\
                     metadata: {name: l, namespace: scans}\nspec: {limits: [{type: Container, default: {cpu: 1}}]}\n";
         std::fs::write(folder.path().join("facts.yaml"), text).unwrap();
         std::fs::write(folder.path().join("README"), "not YAML: [").unwrap();
         let namespace = load_facts(folder.path()).unwrap().namespace("scans");
         assert_eq!((namespace.labels["a"].as_str(), namespace.limit_ranges.len()), ("b", 1));
 
-        std::fs::write(folder.path().join("broken.yaml"), "kind: [").unwrap();
+        std::fs::write(folder.path().join("broken.yaml"), "kind: Namespace\nmetadata: [").unwrap();
         assert!(load_facts(folder.path()).is_err());
     }
 }
