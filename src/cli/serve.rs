@@ -65,9 +65,9 @@ pub struct Arguments {
     #[arg(long, env = "SUPERCARGO_CLUSTER", conflicts_with = "facts")]
     cluster: bool,
 
-    /// Which cluster, and as whom, when not running in it
+    /// Which cluster, and as whom, instead of what KUBECONFIG or the pod's service account say
     #[cfg(feature = "cluster")]
-    #[arg(long, value_name = "FILE", env = "KUBECONFIG", requires = "cluster")]
+    #[arg(long, value_name = "FILE", requires = "cluster")]
     kubeconfig: Option<PathBuf>,
 
     /// Learn namespaces, LimitRanges and claims from this file or folder of YAML or JSON documents
