@@ -12,16 +12,13 @@ use anyhow::Context;
 use arc_swap::ArcSwap;
 use clap::{Args, ValueEnum};
 
-use super::basis::{self, PolicyArguments};
-use crate::engine::{Engine, Settings};
+use crate::engine::{EXCLUDED_NAMESPACES, Engine, Settings};
 use crate::policy::PolicySet;
 use crate::server::facts::{Files, Source};
 use crate::server::{Decider, Drain, Limits, Load, Options, Readiness, Server, Stop, tls};
+use crate::source::{self, Namespaces};
 
 mod log;
-
-/// Never touched by default: what a cluster needs to come back after everything was down, and our own namespace.
-const EXCLUDED: &str = "kube-*,supercargo,karpenter,cert-manager,calico-system,tigera-operator";
 
 /// Answer the API server's questions: the webhook itself.
 ///
@@ -83,7 +80,7 @@ pub struct Arguments {
         value_name = "NAME,…",
         env = "SUPERCARGO_EXCLUDE_NAMESPACES",
         value_delimiter = ',',
-        default_value = EXCLUDED
+        default_values = EXCLUDED_NAMESPACES
     )]
     exclude_namespaces: Vec<String>,
 
@@ -211,16 +208,32 @@ async fn facts(arguments: &Arguments, readiness: &mut Readiness) -> anyhow::Resu
     Ok((Source::Files(Arc::new(files)), None))
 }
 
-/// The built-in policies, or what `path` holds; every mistake is said with file and line.
+/// The policies that compile. One that does not is left out and reported: a webhook that does not come back for a typing error
+/// would hold up every namespace that fails closed.
 fn load_policies(path: Option<&Path>) -> anyhow::Result<PolicySet> {
-    let policies = PolicyArguments { policies: path.map(Path::to_owned), policy: None };
-    basis::load_policies(&policies)
+    let loaded = source::policies(path, None);
+    for problem in &loaded.problems {
+        tracing::error!(problem = %problem, "policy left out");
+    }
+    let empty = loaded.set.guards().is_empty() && loaded.set.profiles().is_empty();
+    anyhow::ensure!(
+        !empty || loaded.problems.is_empty(),
+        "no policy can be used; correct what is named above (`supercargo policies check` says it, too), or leave --policies out"
+    );
+    Ok(loaded.set)
 }
 
-/// Namespaces as the documents of a file or folder say they are.
+/// Reads the documents of a file or folder.
 fn load_facts(path: &Path) -> anyhow::Result<Files> {
-    let namespaces = basis::load_facts(&[path.to_owned()], "default")?;
-    Ok(Files::from(namespaces.into_inner()))
+    let found = source::find(&[path.to_owned()]);
+    let mut problems = found.problems;
+    let mut namespaces = Namespaces::default();
+    namespaces.learn_all(&found.files, "default", &mut |problem| problems.push(problem));
+    for problem in &problems {
+        tracing::error!(problem = %problem, "facts cannot be used");
+    }
+    anyhow::ensure!(problems.is_empty(), "the facts in {} cannot be used; correct what is named above", path.display());
+    Ok(Files::new(namespaces.into_inner()))
 }
 
 /// "5" or "0.5".
@@ -254,16 +267,14 @@ mod tests {
     #[test]
     fn facts_are_read_from_a_folder() {
         let folder = tempfile::tempdir().unwrap();
-        let text = "apiVersion: v1\nkind: Namespace\nmetadata: {name: scans, labels: {a: b}}\n---\napiVersion: v1\n\
-                    kind: LimitRange\nmetadata: {name: l, namespace: scans}\n\
-                    spec: {limits: [{type: Container, default: {cpu: 1}}]}\n";
+        let text = "kind: Namespace\nmetadata: {name: scans, labels: {a: b}}\n---\nkind: LimitRange\n\
+                    metadata: {name: l, namespace: scans}\nspec: {limits: [{type: Container, default: {cpu: 1}}]}\n";
         std::fs::write(folder.path().join("facts.yaml"), text).unwrap();
         std::fs::write(folder.path().join("README"), "not YAML: [").unwrap();
         let namespace = load_facts(folder.path()).unwrap().namespace("scans");
         assert_eq!((namespace.labels["a"].as_str(), namespace.limit_ranges.len()), ("b", 1));
 
-        // What is no fact is left out; what cannot be read is an error.
-        std::fs::write(folder.path().join("bad.yaml"), "kind: Namespace\nmetadata: [").unwrap();
+        std::fs::write(folder.path().join("broken.yaml"), "kind: [").unwrap();
         assert!(load_facts(folder.path()).is_err());
     }
 }
