@@ -23,10 +23,12 @@ struct Answer {
 }
 
 fn judge(object: &Node<'_>) -> Answer {
-    let mut answer = Answer { certain: vec![], weak: vec![], scanned: Scanned { complete: true, visited: 0 }, took: Duration::ZERO };
+    let mut answer =
+        Answer { certain: vec![], weak: vec![], scanned: Scanned { complete: true, visited: 0 }, took: Duration::ZERO };
     let start = Instant::now();
     answer.scanned = scan_any(object, &Options::default(), &mut |detection| {
-        let said = format!("{} | {} | {}", detection.kind, detection.pointer, detection.key.as_deref().unwrap_or_default());
+        let said =
+            format!("{} | {} | {}", detection.kind, detection.pointer, detection.key.as_deref().unwrap_or_default());
         match detection.certainty {
             Certainty::Certain => answer.certain.push(said),
             Certainty::Weak => answer.weak.push(said),
@@ -108,14 +110,26 @@ fn hard_cases(folder: &Path) -> Result<()> {
         let refused = !answer.certain.is_empty();
         let label = |n: i64| row.pointer("/label").is_some_and(|label| label.equals(&n.into()));
         if label(-1) {
-            println!("  {} depends on policy: {:?} weak {:?} ({})", text(&row, "id"), answer.certain, answer.weak, text(&row, "why"));
+            println!(
+                "  {} depends on policy: {:?} weak {:?} ({})",
+                text(&row, "id"),
+                answer.certain,
+                answer.weak,
+                text(&row, "why")
+            );
             continue;
         }
         all += 1;
         if refused == label(1) {
             right += 1;
         } else {
-            println!("  {} WRONG: {} ({}) {:?}", text(&row, "id"), text(&row, "why"), text(&row, "where"), answer.certain);
+            println!(
+                "  {} WRONG: {} ({}) {:?}",
+                text(&row, "id"),
+                text(&row, "why"),
+                text(&row, "where"),
+                answer.certain
+            );
         }
     }
     println!("  right: {}", share(right, all));
@@ -145,6 +159,13 @@ fn clean(folder: &Path) -> Result<()> {
     times.sort();
     let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize].0.as_nanos() as f64 / 1000.0;
     println!("  refused {refused}, warned {warned}, cut off {cut}, of {all}");
-    println!("time: median {:.2} µs, p90 {:.1}, p99 {:.1}, p99.9 {:.1}, most {:.1}; {bytes} bytes visited", at(0.5), at(0.9), at(0.99), at(0.999), at(1.0));
+    println!(
+        "time: median {:.2} µs, p90 {:.1}, p99 {:.1}, p99.9 {:.1}, most {:.1}; {bytes} bytes visited",
+        at(0.5),
+        at(0.9),
+        at(0.99),
+        at(0.999),
+        at(1.0)
+    );
     Ok(())
 }

@@ -4,8 +4,24 @@
 
 /// Words that stand in samples and in no random token.
 const SAMPLE_WORDS: &[&str] = &[
-    "example", "placeholder", "redacted", "changeme", "change-me", "change_me", "replace", "your_", "your-", "insert-", "xxxxx",
-    "00000000", "***", "...", "dummy", "foobar", "notreal", "todo",
+    "example",
+    "placeholder",
+    "redacted",
+    "changeme",
+    "change-me",
+    "change_me",
+    "replace",
+    "your_",
+    "your-",
+    "insert-",
+    "xxxxx",
+    "00000000",
+    "***",
+    "...",
+    "dummy",
+    "foobar",
+    "notreal",
+    "todo",
 ];
 
 /// Whether a token's body is what documentation puts there.
@@ -62,7 +78,8 @@ pub(super) fn looks_like_name(bytes: &[u8]) -> bool {
     bytes.split(|byte| !byte.is_ascii_alphanumeric()).all(|part| {
         let digits = part.iter().filter(|byte| byte.is_ascii_digit()).count();
         let tail = part.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
-        (digits == tail && tail <= 4 && part.len() - tail <= 24 && !mixed_case_jumble(part)) || digits == part.len() && digits <= 8
+        (digits == tail && tail <= 4 && part.len() - tail <= 24 && !mixed_case_jumble(part))
+            || digits == part.len() && digits <= 8
     })
 }
 
@@ -123,14 +140,22 @@ mod tests {
 
     #[test]
     fn names_are_not_random() {
-        for name in ["my-release-postgresql", "ThisIsALongCamelCaseIdentifierForTheRegistry", "prod-cache-v2", "letsencrypt-prod", "kafka-cluster-2-tls"] {
+        for name in [
+            "my-release-postgresql",
+            "ThisIsALongCamelCaseIdentifierForTheRegistry",
+            "prod-cache-v2",
+            "letsencrypt-prod",
+            "kafka-cluster-2-tls",
+        ] {
             assert!(!is_random(name.as_bytes()), "{name}");
         }
     }
 
     #[test]
     fn generated_strings_are() {
-        for text in ["fW4z0gcLH0HV229fFzNeAr4Pg68HdM97", "077dc85bd8f251a576b24c32", "dKqWvXnZRtYbLmPsGhJf", "9275fa9574a42c4c"] {
+        for text in
+            ["fW4z0gcLH0HV229fFzNeAr4Pg68HdM97", "077dc85bd8f251a576b24c32", "dKqWvXnZRtYbLmPsGhJf", "9275fa9574a42c4c"]
+        {
             assert!(is_random(text.as_bytes()), "{text}");
         }
     }

@@ -118,7 +118,12 @@ impl Line {
 }
 
 /// The token of entry `index` around the keyword that was seen at `hit`.
-pub(super) fn at(text: &[u8], hit: &Range<usize>, index: usize, meter: &mut Meter) -> Option<(Range<usize>, &'static Entry)> {
+pub(super) fn at(
+    text: &[u8],
+    hit: &Range<usize>,
+    index: usize,
+    meter: &mut Meter,
+) -> Option<(Range<usize>, &'static Entry)> {
     let line = LINES.get(index)?;
     let entry = line.entry;
     let keyword = &text[hit.clone()];
@@ -150,7 +155,9 @@ pub(super) fn boundary_before(text: &[u8], at: usize) -> bool {
     match before(1) {
         Some(byte) if byte.is_ascii_alphanumeric() => {
             (before(2) == Some(b'\\') && matches!(byte, b'n' | b'r' | b't'))
-                || (before(3) == Some(b'%') && before(2).is_some_and(|b| b.is_ascii_hexdigit()) && byte.is_ascii_hexdigit())
+                || (before(3) == Some(b'%')
+                    && before(2).is_some_and(|b| b.is_ascii_hexdigit())
+                    && byte.is_ascii_hexdigit())
         }
         _ => true,
     }
