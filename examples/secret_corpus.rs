@@ -1,4 +1,4 @@
-//! Measures the secret detector on labelled data: `cargo run --release --example secret_corpus FOLDER [--misses N] [--rule SUBSTRING]`.
+//! Measures the secret detector on labelled data: `cargo run --release --example secret_corpus FOLDER [--misses N] [--ids TIER]`.
 //!
 //! Prints recall by tier and placement, hard cases by id, near misses and clean manifests refused (rule kind and pointer, never a
 //! value), and time. The data is only read: it is decompressed by `xz -dc` and never written anywhere.
@@ -54,14 +54,33 @@ fn share(part: usize, whole: usize) -> String {
 
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
-    let folder = arguments.next().context("usage: secret_corpus FOLDER [--misses N] [--rule SUBSTRING]")?;
+    let folder = arguments.next().context("usage: secret_corpus FOLDER [--misses N] [--ids TIER]")?;
     let rest: Vec<String> = arguments.collect();
     let option = |name: &str| rest.iter().position(|word| word == name).and_then(|at| rest.get(at + 1)).cloned();
     let misses: usize = option("--misses").map_or(Ok(0), |n| n.parse())?;
+    if let Some(wanted) = option("--ids") {
+        return ids(Path::new(&folder), &wanted);
+    }
     let folder = Path::new(&folder);
     wrapped(folder, misses)?;
     hard_cases(folder)?;
     clean(folder)?;
+    Ok(())
+}
+
+/// The `case` of every wrong answer of a tier ("T1-structured", "near miss") with what was said of it, to look a case up by hand.
+fn ids(folder: &Path, wanted: &str) -> Result<()> {
+    let data = read(folder, "wrapped.jsonl.xz")?;
+    for line in data.lines() {
+        let row = Node::read(line)?;
+        let Some(object) = row.get("obj") else { continue };
+        let positive = row.pointer("/label").is_some_and(|label| label.equals(&1.into()));
+        let tier = if positive { text(&row, "tier") } else { "near miss" };
+        let answer = judge(object);
+        if tier == wanted && answer.certain.is_empty() == positive {
+            println!("{} {} {:?}", text(&row, "case"), text(&row, "placement"), answer.certain);
+        }
+    }
     Ok(())
 }
 

@@ -112,7 +112,7 @@ pub(super) fn at(text: &str, key: Range<usize>) -> Option<Assignment> {
     let blanks = reader.skip_blanks();
     let flag = bytes[key.start] == b'-' && matches!(before, None | Some(b' ' | b'\t' | b'\n' | b'"' | b'\'' | b'='));
     let after_blanks = reader.at;
-    if let Some(sign) = separator(&mut reader) {
+    if let Some(sign) = separator(&mut reader, key_quote.is_none()) {
         let spaced = reader.skip_blanks() > 0 || blanks > 0;
         return value(text, key, line, reader, sign, spaced);
     }
@@ -128,7 +128,7 @@ pub(super) fn at(text: &str, key: Range<usize>) -> Option<Assignment> {
 }
 
 /// `=`, `:`, `:=`, `=>`, also behind a type's name; not `==`, `::`, `://`.
-fn separator(reader: &mut Reader<'_>) -> Option<u8> {
+fn separator(reader: &mut Reader<'_>, may_be_typed: bool) -> Option<u8> {
     let start = reader.at;
     for _ in 0..2 {
         match reader.peek() {
@@ -154,7 +154,7 @@ fn separator(reader: &mut Reader<'_>) -> Option<u8> {
                 return Some(sign);
             }
             Some(b'a'..=b'z' | b'A'..=b'Z')
-                if reader.at > start || reader.bytes.get(start.wrapping_sub(1)) == Some(&b' ') =>
+                if may_be_typed && reader.at > start || reader.bytes.get(start.wrapping_sub(1)) == Some(&b' ') =>
             {
                 if !type_name(reader) || !matches!(reader.peek(), Some(b'=')) {
                     return None;
@@ -245,6 +245,12 @@ fn value(
         reader.at += 1;
     }
     if let Some(quote) = reader.quote() {
+        // `'password = ' + x`: the quote ends a string that the name stands in.
+        let open =
+            line.iter().filter(|b| **b == quote.mark).count() % 2 == 1 && !bytes[..key.start].ends_with(&[quote.mark]);
+        if open && !quote.escaped && !line.contains(&b'\\') {
+            return None;
+        }
         return quoted(text, key, reader.at, quote);
     }
     if sign == b':' && matches!(reader.peek(), Some(b'|' | b'>')) {

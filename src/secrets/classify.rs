@@ -32,6 +32,13 @@ pub(super) fn pair(name: &str, value: &str, manner: Manner) -> Option<Secret> {
     if value::is_no_secret(value) || placeholder::is_placeholder(value) || value.eq_ignore_ascii_case(name) {
         return None;
     }
+    let secret = by_head(head, value, manner)?;
+    // `accounts-pwd` under ACCOUNTS_PASSWORD.
+    let certainty = if weak::is_weak_beside(value, name) { Certainty::Weak } else { secret.certainty };
+    Some(Secret { certainty, ..secret })
+}
+
+fn by_head(head: Head, value: &str, manner: Manner) -> Option<Secret> {
     let certainty = match head {
         Head::Password => password(value, manner)?,
         Head::Secret => secret(value, manner)?,
@@ -83,33 +90,45 @@ fn secret(value: &str, manner: Manner) -> Option<Certainty> {
     if value::is_expression(value) && matches!(manner, Manner::Bare | Manner::Line) {
         return None;
     }
-    if value.len() < 8 || !value::is_opaque(value) {
+    if value.len() < 8
+        || !(value::is_opaque(value) || matches!(manner, Manner::Field | Manner::Quoted) && value::is_graphic(value))
+    {
         return None;
     }
-    let strong =
-        random::is_random(value.as_bytes()) || has_password_mix(value) && !random::looks_like_name(value.as_bytes());
+    // A checksum, a digest: annotations are full of them.
+    if manner == Manner::Loose && value::is_hexadecimal(value) {
+        return None;
+    }
+    let strong = value::is_serial(value)
+        || random::is_random(value.as_bytes())
+        || has_password_mix(value) && !random::looks_like_name(value.as_bytes());
     strong.then_some(Certainty::Certain)
 }
 
-/// Tokens and keys are long and made by a machine.
+/// Tokens and keys are made by a machine: long, or short and thoroughly mixed.
 fn opaque(value: &str, manner: Manner, least: usize) -> Option<Certainty> {
+    let bytes = value.as_bytes();
     if value::is_word_of_settings(value) || value::is_prose(value) || value::is_hash(value) {
         return None;
     }
     if value::is_expression(value) && matches!(manner, Manner::Bare | Manner::Line) {
         return None;
     }
-    if random::is_filler(value.as_bytes()) && !value::is_hexadecimal(value)
-        || random::has_sample_word(value.as_bytes())
+    if random::is_filler(bytes) && !value::is_hexadecimal(value)
+        || random::has_sample_word(bytes)
         || weak::is_weak(value)
     {
         return None;
     }
-    if value.len() < least || !value::is_opaque(value) {
+    let own_field = matches!(manner, Manner::Field | Manner::Quoted);
+    if !value::is_opaque(value) && !(own_field && value::is_graphic(value) && has_password_mix(value)) {
         return None;
     }
-    (random::is_random(value.as_bytes()) || (has_password_mix(value) && !random::looks_like_name(value.as_bytes())))
-        .then_some(Certainty::Certain)
+    let mixed = has_password_mix(value) && !random::looks_like_name(bytes);
+    let long_enough =
+        value.len() >= least || (own_field && value.len() >= 10 && mixed) || (own_field && value.len() >= 14);
+    let made = random::is_random(bytes) || mixed || value::is_serial(value);
+    (long_enough && made).then_some(Certainty::Certain)
 }
 
 /// The value of an `Authorization` header, of `auth` in a registry's settings, and the like.

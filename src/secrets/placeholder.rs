@@ -7,6 +7,10 @@ use super::random::{contains_ignoring_case, distinct};
 /// Whether the value is no literal at all, or one that says it has to be replaced.
 pub(super) fn is_placeholder(value: &str) -> bool {
     let value = value.trim();
+    // One half of `<user:password>`.
+    if value.starts_with('<') != value.ends_with('>') && value.len() < 24 && value.matches(['<', '>']).count() == 1 {
+        return true;
+    }
     value.is_empty() || is_reference(value) || is_mask(value) || says_replace(value)
 }
 

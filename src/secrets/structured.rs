@@ -162,7 +162,11 @@ pub(super) fn basic(value: &str) -> Option<Secret> {
     let decoded = STANDARD.decode(value).ok()?;
     let decoded = std::str::from_utf8(&decoded).ok()?;
     let (user, password) = decoded.split_once(':')?;
-    if password.is_empty() || decoded.bytes().any(|b| b.is_ascii_control()) || placeholder::is_placeholder(password) {
+    if password.is_empty()
+        || decoded.starts_with('{')
+        || decoded.bytes().any(|b| b.is_ascii_control())
+        || placeholder::is_placeholder(password)
+    {
         return None;
     }
     let weak = weak::is_weak(password) || password == user || password.len() < 4;

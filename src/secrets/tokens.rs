@@ -172,11 +172,19 @@ pub(super) fn boundary_after(text: &[u8], at: usize) -> bool {
 fn is_plausible(entry: &Entry, token: &[u8]) -> bool {
     let keyword = entry.keywords.iter().map(|keyword| keyword.len()).min().unwrap_or_default();
     let body = if entry.back == 0 { &token[keyword.min(token.len())..] } else { token };
-    if random::is_filler(body) {
+    if random::is_sample(body) || is_sentence(body) {
         return false;
     }
     let doubtful = entry.strict || entry.check.is_some_and(|check| !check(token));
     !doubtful || random::is_random(body)
+}
+
+/// "AppConfigurationAccessTokenHere": words where the issuer puts random letters.
+fn is_sentence(body: &[u8]) -> bool {
+    body.len() >= 12
+        && body.iter().all(|b| b.is_ascii_alphabetic() || b"_-".contains(b))
+        && random::looks_like_name(body)
+        && !random::is_random(body)
 }
 
 #[cfg(test)]

@@ -56,7 +56,10 @@ fn judge(user: &str, password: &str) -> Option<Secret> {
     }
     // `https://token:x-oauth-basic@host`: the user is the secret.
     let password = if matches!(password, "x-oauth-basic" | "x-token-auth") { user } else { password };
-    let weak = password.eq_ignore_ascii_case(user) || weak::is_weak(password) || password.len() < 4;
+    let weak = password.eq_ignore_ascii_case(user)
+        || weak::is_weak(password)
+        || weak::is_weak_beside(password, user)
+        || password.len() < 4;
     let certainty = if weak { Certainty::Weak } else { Certainty::Certain };
     Some(Secret { kind: KIND, prefix: None, certainty })
 }

@@ -300,7 +300,6 @@ const PARTS: &[&str] = &[
     "than",
     "at",
     "from",
-    "hunter",
     "tempest",
     "magic",
     "fancy",
@@ -372,15 +371,41 @@ pub(super) fn is_weak(value: &str) -> bool {
     if is_dull_number(&lower) {
         return true;
     }
-    // hunter2 is a joke, but a password all the same.
-    if lower.starts_with("hunter") {
-        return false;
-    }
     let stem =
         lower.trim_end_matches(|c: char| c.is_ascii_digit() || matches!(c, '!' | '?' | '.' | '@' | '#' | '*' | '$'));
     let tail = &lower[stem.len()..];
     let short_tail = tail.len() <= 4 || "12345678901234567890".contains(tail.trim_end_matches(['!', '@', '#']));
     (short_tail && is_made_of_parts(stem)) || is_made_of_parts(&lower)
+}
+
+/// The same, with the words of `beside` (a key, a user, a host) as known words too: `accounts-pwd` of user `accounts-admin`.
+pub(super) fn is_weak_beside(value: &str, beside: &str) -> bool {
+    if value.len() > 48 {
+        return false;
+    }
+    let lower = value.to_ascii_lowercase();
+    if value.len() >= 16 && is_made_of_parts(&plain(&lower)) {
+        return true;
+    }
+    let mut rest = lower.clone();
+    for word in beside.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| word.len() >= 3) {
+        rest = rest.replace(&word.to_ascii_lowercase(), "-");
+    }
+    rest != lower && (is_weak(&rest) || rest.bytes().all(|b| !b.is_ascii_alphanumeric()))
+}
+
+/// "Ple4seCh4nge": figures for letters, undone.
+fn plain(text: &str) -> String {
+    let letter = |c| match c {
+        '4' | '@' => 'a',
+        '3' => 'e',
+        '1' | '!' => 'i',
+        '0' => 'o',
+        '5' | '$' => 's',
+        '7' => 't',
+        other => other,
+    };
+    text.chars().map(letter).collect()
 }
 
 /// All of one character, counting up or down, or digits that a machine tries within a second.
@@ -469,6 +494,9 @@ mod tests {
 
     #[test]
     fn chosen_passwords_are_not() {
+        assert!(
+            is_weak_beside("accounts-pwd", "accounts-admin") && is_weak_beside("Ple4seCh4ngeTh1sN0tAVerySecret", "")
+        );
         for value in [
             "hunter2",
             "Wq7!kd9Z",

@@ -366,8 +366,11 @@ pub(in crate::secrets) fn head(name: &str) -> Option<Head> {
     if name.is_empty() || name.len() > 128 {
         return None;
     }
-    // The part after the last slash of an annotation's key, after the last dot but one of a property's.
-    let name = name.rsplit_once('/').map_or(name, |(_, last)| last);
+    // What stands before the slash of an annotation's key is a domain, or says that the rest is only about a secret.
+    let (domain, name) = name.rsplit_once('/').unwrap_or(("", name));
+    if ["checksum", "hash", "sha256", "sha"].contains(&domain) {
+        return None;
+    }
     let words = Words::of(name);
     let mut words = words.all();
     while let Some((last, rest)) = words.split_last() {
@@ -413,6 +416,11 @@ pub(in crate::secrets) fn head(name: &str) -> Option<Head> {
                 "hashed",
                 "max",
                 "min",
+                "checksum",
+                "digest",
+                "fingerprint",
+                "not",
+                "hash",
             ],
             word,
         )
@@ -501,6 +509,9 @@ pub(in crate::secrets) fn head(name: &str) -> Option<Head> {
     }
     if is(&["credential", "credentials", "creds", "cred"], lower) {
         return Some(Head::Credential);
+    }
+    if lower == "authentication" || lower == "header" && is(&["auth", "authorization", "bearer", "token"], previous) {
+        return Some(Head::Authorization);
     }
     if is(&["authorization", "auth", "httpauth", "basicauth", "userpwd", "userpass", "authn"], lower) {
         return Some(Head::Authorization);

@@ -292,6 +292,8 @@ pub(super) fn is_expression(value: &str) -> bool {
         || has("||")
         || has("&&")
         || has("$") && has("{")
+        || value.starts_with("\\$")
+        || has("[") != has("]")
         || matches!(
             bytes.first(),
             Some(b'$' | b'[' | b'{' | b'(' | b'*' | b'&' | b'|' | b'>' | b'<' | b'%' | b'=' | b',')
@@ -302,6 +304,18 @@ pub(super) fn is_expression(value: &str) -> bool {
 /// Only these characters are in keys and tokens.
 pub(super) fn is_opaque(value: &str) -> bool {
     value.bytes().all(|b| b.is_ascii_graphic()) && !value.contains(['<', '>', '(', ')', '{', '}', '"', '\''])
+}
+
+/// Anything that prints.
+pub(super) fn is_graphic(value: &str) -> bool {
+    value.bytes().all(|b| b.is_ascii_graphic())
+}
+
+/// One long run of letters and digits, or of digits alone: what issuers hand out, however regular it looks.
+pub(super) fn is_serial(value: &str) -> bool {
+    let digits = value.bytes().filter(u8::is_ascii_digit).count();
+    let run = value.bytes().all(|b| b.is_ascii_alphanumeric());
+    run && ((value.len() >= 20 && digits >= 3 && digits < value.len()) || (value.len() >= 24 && digits == value.len()))
 }
 
 /// Hexadecimal of a usual length; a repeated digit there is chance.
