@@ -19,7 +19,12 @@ fn managed_fields() -> Value {
 }
 
 fn env(count: usize) -> Vec<Value> {
-    let given = [("LOG_LEVEL", "info"), ("REPOSITORY", "web-shop"), ("RESULTS_URL", "https://results.example.com/api/v1"), ("RULES", "/rules/default.yaml")];
+    let given = [
+        ("LOG_LEVEL", "info"),
+        ("REPOSITORY", "web-shop"),
+        ("RESULTS_URL", "https://results.example.com/api/v1"),
+        ("RULES", "/rules/default.yaml"),
+    ];
     (0..count)
         .map(|index| match given.get(index) {
             Some((name, value)) => json!({"name": name, "value": value}),
@@ -60,7 +65,9 @@ pub fn deployment() -> Value {
 
 /// A ConfigMap of about 1 MB: a properties file.
 pub fn config_map() -> Value {
-    let lines: String = (0..16_000).map(|line| format!("section.{line}.title = The title of section number {line}, in words\n")).collect();
+    let lines: String = (0..16_000)
+        .map(|line| format!("section.{line}.title = The title of section number {line}, in words\n"))
+        .collect();
     json!({"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "texts", "namespace": "shop"}, "data": {"texts.properties": lines}})
 }
 
