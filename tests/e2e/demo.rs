@@ -124,7 +124,7 @@ fn draw(title: &str, picture: &Picture) {
         let node = format!("node-{index:03}");
         let mut marks = picture.get(&node).cloned().unwrap_or_default();
         marks.sort_unstable();
-        println!("    {node} |{}", marks.iter().map(|mark| format!(" {mark}")).collect::<String>());
+        println!("    {node} | {}", marks.iter().map(char::to_string).collect::<Vec<_>>().join(" "));
     }
     println!();
 }

@@ -3,7 +3,6 @@
 //! `cargo test --test e2e [-- NAME...]` starts one control plane, runs the scenarios whose names contain a NAME in it
 //! one by one, and ends it; `-- demo-cluster` is a show for people. Needs Go (tests/controlplane/build.sh) or `SUPERCARGO_CONTROLPLANE`.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the report of the run is its output")]
-#![allow(dead_code, reason = "the scenarios use the harness piece by piece")]
 
 mod access;
 mod components;

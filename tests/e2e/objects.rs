@@ -219,12 +219,6 @@ impl Jobs<'_> {
         })
         .await
     }
-
-    /// Waits until every pod of the group is bound to a node; then as [`nodes_used`].
-    pub async fn nodes_used(&self, plane: &ControlPlane) -> Result<BTreeMap<String, usize>> {
-        let selector = format!("batchjobs-group={}", self.group);
-        nodes_used(plane, self.namespace, &selector, self.count).await
-    }
 }
 
 /// Waits until `count` pods that `selector` selects are bound; returns the nodes they are on, and how many on each.

@@ -70,14 +70,15 @@ impl Webhook {
         get(self.http, path).await
     }
 
-    /// The sum of a metric's samples that have all these labels; 0 when there is none yet.
-    pub async fn metric(&self, name: &str, labels: &[(&str, &str)]) -> Result<f64> {
+    /// The sum of a metric's samples that have all these labels, in whole numbers; 0 when there is none yet.
+    pub async fn metric(&self, name: &str, labels: &[(&str, &str)]) -> Result<u64> {
         let (status, text) = self.get("/metrics").await?;
         ensure!(status == 200, "/metrics: {status}");
         let labels: Vec<String> = labels.iter().map(|(key, value)| format!("{key}=\"{value}\"")).collect();
         let samples = text.lines().filter(|line| line.split(['{', ' ']).next() == Some(name));
         let chosen = samples.filter(|line| labels.iter().all(|label| line.contains(label)));
-        chosen.map(|line| Ok(line.rsplit(' ').next().unwrap_or_default().parse::<f64>()?)).sum()
+        let values = chosen.filter_map(|line| line.rsplit(' ').next()?.split('.').next());
+        values.map(|value| Ok(value.parse::<u64>()?)).sum()
     }
 
     /// What it has logged.

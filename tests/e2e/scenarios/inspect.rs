@@ -73,7 +73,7 @@ pub async fn refuses_the_bad_examples(plane: &ControlPlane) -> Result<()> {
     }
     ensure!(!installed.webhook.log().contains("correct-horse"), "the secret is in the log");
     let denied = installed.webhook.metric("supercargo_reviews_total", &[("decision", "denied")]).await?;
-    ensure!(denied >= 6.0, "{denied} denied, say the metrics");
+    ensure!(denied >= 6, "{denied} denied, say the metrics");
     Ok(())
 }
 

@@ -30,12 +30,12 @@ pub async fn judges_twelve_megabytes_in_time(plane: &ControlPlane) -> Result<()>
 
     let update = [("webhook", "validate"), ("kind", "ConfigMap"), ("operation", "UPDATE")];
     let updates = webhook.metric("supercargo_reviews_total", &update).await?;
-    ensure!(updates == 1.0, "{updates} UPDATEs of ConfigMaps, say the metrics");
+    ensure!(updates == 1, "{updates} UPDATEs of ConfigMaps, say the metrics");
     let faults = webhook.metric("supercargo_faults_total", &[]).await?;
-    ensure!(faults == 0.0, "{faults} faults, say the metrics");
+    ensure!(faults == 0, "{faults} faults, say the metrics");
     let bytes = webhook.metric("supercargo_request_body_bytes_sum", &[]).await?;
-    ensure!(bytes > 18.0e6, "only {bytes} bytes came: the bodies were not what this test is about");
+    ensure!(bytes > 18_000_000, "only {bytes} bytes came: the bodies were not what this test is about");
     let line = webhook.log().lines().rfind(|line| line.contains("UPDATE")).unwrap_or_default().to_owned();
-    println!("    {:.1} MB in two reviews; the second: {line}", bytes / 1e6);
+    println!("    {} MB in two reviews; the second: {line}", bytes / 1_000_000);
     Ok(())
 }

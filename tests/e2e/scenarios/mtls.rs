@@ -113,6 +113,6 @@ pub async fn answers_the_api_server_only(plane: &ControlPlane) -> Result<()> {
         ensure!(!answer.status.success() && !stdout.contains("allowed"), "with {who}, {}: {stdout}", answer.status);
     }
     let failures = installed.webhook.metric("supercargo_handshake_failures_total", &[]).await?;
-    ensure!(failures >= 2.0, "{failures} handshakes failed, say the metrics");
+    ensure!(failures >= 2, "{failures} handshakes failed, say the metrics");
     Ok(())
 }

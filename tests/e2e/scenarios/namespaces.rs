@@ -51,7 +51,7 @@ pub async fn limit_ranges_speak_first(plane: &ControlPlane) -> Result<()> {
     })
     .await?;
     let held_back = installed.webhook.metric("supercargo_patches_held_back_total", &[]).await?;
-    ensure!(held_back == 0.0, "{held_back} patches were held back");
+    ensure!(held_back == 0, "{held_back} patches were held back");
     Ok(())
 }
 
@@ -86,7 +86,7 @@ pub async fn pod_level_resources_stay(plane: &ControlPlane) -> Result<()> {
     let status = refusal(deployments.create(&PostParams::default(), &object(wrong)?).await)?;
     ensure!(status.message.contains("no cpu limit") && !status.message.contains("no memory"), "{}", status.message);
     let held_back = installed.webhook.metric("supercargo_patches_held_back_total", &[]).await?;
-    ensure!(held_back == 0.0, "{held_back} patches were held back");
+    ensure!(held_back == 0, "{held_back} patches were held back");
     Ok(())
 }
 
@@ -131,7 +131,7 @@ pub async fn other_injectors_get_along(plane: &ControlPlane) -> Result<()> {
     let terms = &pod["spec"]["affinity"]["podAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"];
     ensure!(terms.as_array().is_some_and(|terms| terms.len() == 1), "asked twice, it wrote {terms}");
     let held_back = installed.webhook.metric("supercargo_patches_held_back_total", &[]).await?;
-    ensure!(held_back == 0.0, "{held_back} patches were held back");
+    ensure!(held_back == 0, "{held_back} patches were held back");
     Ok(())
 }
 

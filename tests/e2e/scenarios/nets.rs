@@ -41,13 +41,13 @@ pub async fn catch_a_wrong_patch_and_a_panic(plane: &ControlPlane) -> Result<()>
     ensure!(create("none").await?, "a pod without sabotage was not equipped");
     ensure!(!create("wrong").await?, "the wrong patch was applied");
     let held_back = webhook.metric("supercargo_patches_held_back_total", &[]).await?;
-    ensure!(held_back == 1.0, "{held_back} patches held back, say the metrics");
+    ensure!(held_back == 1, "{held_back} patches held back, say the metrics");
     ensure!(webhook.log().contains("a wrong patch was held back"), "the log does not say so");
 
     ensure!(!create("panic").await?, "the pod whose review panicked was equipped");
     let panics = webhook.metric("supercargo_panics_total", &[]).await?;
     let faults = webhook.metric("supercargo_faults_total", &[]).await?;
-    ensure!(panics == 1.0 && faults == 1.0, "{panics} panics and {faults} faults, say the metrics");
+    ensure!(panics == 1 && faults == 1, "{panics} panics and {faults} faults, say the metrics");
     let (ready, body) = webhook.get("/readyz").await?;
     ensure!(ready == 200, "not ready after a panic: {body}");
     ensure!(create("afterwards").await?, "no pod is equipped after a panic");

@@ -57,7 +57,7 @@ pub async fn packs_jobs_of_a_group(plane: &ControlPlane) -> Result<()> {
         ensure!(*with <= without + 1, "{name}: {with} nodes with the webhook, {without} without");
     }
     let placed = installed.webhook.metric("supercargo_mutations_total", &[("mutator", "placement")]).await?;
-    ensure!(placed >= 30.0, "{placed} pods were placed, say the metrics");
+    ensure!(placed >= 30, "{placed} pods were placed, say the metrics");
     Ok(())
 }
 

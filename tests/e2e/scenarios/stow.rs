@@ -56,7 +56,7 @@ pub async fn equips_the_pod_and_leaves_the_job_alone(plane: &ControlPlane) -> Re
     ensure!(after.template == before.template, "the template changed: {} and was {}", after.template, before.template);
     let mutated = [("webhook", "mutate"), ("kind", "Pod"), ("decision", "mutated")];
     let count = installed.webhook.metric("supercargo_reviews_total", &mutated).await?;
-    ensure!(count >= 1.0, "{count} pods mutated, say the metrics");
+    ensure!(count >= 1, "{count} pods mutated, say the metrics");
     Ok(())
 }
 

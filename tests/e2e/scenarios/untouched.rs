@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod};
 use kube::Api;
 use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::json;
@@ -10,11 +10,13 @@ use serde_json::json;
 use crate::access::User;
 use crate::controlplane::ControlPlane;
 use crate::fixtures::{bare_container, deployment, good_container, scan_pod};
-use crate::install::{SCANS, Setup, install, scan_namespace};
-use crate::objects::{namespace, object, refusal};
+use crate::install::{SCANS, Setup, install, register, scan_namespace};
+use crate::objects::{SOON, namespace, object, refusal};
+use crate::wait::wait_for;
 
-/// The system's namespaces, our own and those that a cluster needs to come back: nothing is added, nothing refused, and
-/// nobody is asked, whatever labels somebody gives them.
+/// The system's namespaces, our own and those that a cluster needs to come back: nothing is added and nothing refused,
+/// whatever labels somebody gives them. The webhook is not asked; and when it is, by a configuration without selectors, it
+/// keeps its hands off by itself.
 pub async fn leaves_the_system_alone(plane: &ControlPlane) -> Result<()> {
     let installed = install(plane, &Setup::default()).await?;
     let labels = json!({SCANS.0: SCANS.1, "supercargo.dev/fail-closed": "true"});
@@ -24,36 +26,63 @@ pub async fn leaves_the_system_alone(plane: &ControlPlane) -> Result<()> {
     for name in &made {
         plane.apply(&[json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})]).await?;
     }
-    let all: Api<k8s_openapi::api::core::v1::Namespace> = Api::all(plane.admin());
+    let all: Api<Namespace> = Api::all(plane.admin());
+    let asked = |name: &&str| {
+        let about = format!("namespace=\"{name}\"");
+        installed.webhook.log().lines().any(|line| line.contains(&about))
+    };
+    for name in &excluded {
+        let change = Patch::Merge(json!({"metadata": {"labels": labels}}));
+        all.patch(name, &PatchParams::default(), &change).await?;
+    }
+    for name in &excluded {
+        passes_untouched(plane, name).await?;
+    }
+    ensure!(!excluded.iter().any(asked), "the webhook was asked about a namespace that is left out");
+
+    register(plane, installed.webhook.tls, &installed.certs.join("ca.crt"), |configuration| {
+        for webhook in configuration["webhooks"].as_array_mut().into_iter().flatten() {
+            webhook["namespaceSelector"] = json!({});
+            webhook["matchConditions"] = json!([]);
+        }
+    })
+    .await?;
+    // A dry run changes nothing, so asking until the new configuration is known does no harm.
+    wait_for("the webhook to be asked about all of them", SOON, async || {
+        for name in &excluded {
+            passes_untouched(plane, name).await?;
+        }
+        Ok(excluded.iter().all(asked).then_some(()))
+    })
+    .await?;
+    let back = Patch::Merge(json!({"metadata": {"labels": {SCANS.0: null, "supercargo.dev/fail-closed": null}}}));
+    for name in &excluded {
+        all.patch(name, &PatchParams::default(), &back).await?;
+    }
+    Ok(())
+}
+
+/// A scan pod, a bad Deployment and a secret in a ConfigMap pass in this namespace, as they are.
+async fn passes_untouched(plane: &ControlPlane, namespace: &str) -> Result<()> {
     let dry_run = PostParams { dry_run: true, ..PostParams::default() };
     let pod: Pod = object(scan_pod("scan"))?;
     let wrong: Deployment = object(deployment("wrong", &bare_container("app")))?;
     let secret: ConfigMap = object(json!({"metadata": {"name": "wrong"}, "data": {"DB_PASSWORD": "correct-horse-7"}}))?;
-    for name in &excluded {
-        let change = Patch::Merge(json!({"metadata": {"labels": labels}}));
-        all.patch(name, &PatchParams::default(), &change).await?;
-
-        // No service account is there yet where the namespace is new; dry runs go through all of admission.
-        let created = crate::wait::wait_for(&format!("a pod in {name}"), crate::objects::SOON, async || {
-            match Api::<Pod>::namespaced(plane.admin(), name).create(&dry_run, &pod).await {
-                // Its own Pod Security level, and not ours to judge.
-                Err(kube::Error::Api(status)) if status.message.contains("PodSecurity") => Ok(Some(None)),
-                result => Ok(Some(Some(result?))),
-            }
-        })
-        .await?;
-        if let Some(pod) = created {
-            ensure!(pod.spec.as_ref().is_some_and(|spec| spec.affinity.is_none()), "a pod in {name} was equipped");
-        }
-        Api::<Deployment>::namespaced(plane.admin(), name).create(&dry_run, &wrong).await.context(*name)?;
-        Api::<ConfigMap>::namespaced(plane.admin(), name).create(&dry_run, &secret).await.context(*name)?;
+    // No service account is there yet where the namespace is new; dry runs go through all of admission.
+    let pods: Api<Pod> = Api::namespaced(plane.admin(), namespace);
+    let created = wait_for(&format!("a pod in {namespace}"), SOON, async || match pods.create(&dry_run, &pod).await {
+        // Its own Pod Security level, and not ours to judge.
+        Err(kube::Error::Api(status)) if status.message.contains("PodSecurity") => Ok(Some(None)),
+        result => Ok(Some(Some(result?))),
+    })
+    .await?;
+    if let Some(pod) = created {
+        ensure!(pod.spec.is_some_and(|spec| spec.affinity.is_none()), "a pod in {namespace} was equipped");
     }
-    let back = Patch::Merge(json!({"metadata": {"labels": {SCANS.0: null, "supercargo.dev/fail-closed": null}}}));
-    for name in &excluded {
-        all.patch(name, &PatchParams::default(), &back).await?;
-        let asked = installed.webhook.log().lines().any(|line| line.contains("review") && line.contains(name));
-        ensure!(!asked, "the webhook was asked about {name}");
-    }
+    let deployments: Api<Deployment> = Api::namespaced(plane.admin(), namespace);
+    deployments.create(&dry_run, &wrong).await.with_context(|| format!("a Deployment in {namespace}"))?;
+    let maps: Api<ConfigMap> = Api::namespaced(plane.admin(), namespace);
+    maps.create(&dry_run, &secret).await.with_context(|| format!("a ConfigMap in {namespace}"))?;
     Ok(())
 }
 
