@@ -26,7 +26,7 @@ say "Certificates"
 "$supercargo" certs "$folder/certs"
 
 say "Serving the built-in policies"
-"$supercargo" serve --listen 127.0.0.1:0 --http-listen 127.0.0.1:0 --drain-delay 0s \
+"$supercargo" serve --listen 127.0.0.1:0 --http-listen 127.0.0.1:0 --drain-delay 0 \
     --tls-cert "$folder/certs/tls.crt" --tls-key "$folder/certs/tls.key" \
     --facts manifests/examples/namespace.yaml 2>"$folder/log" &
 server=$!

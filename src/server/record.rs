@@ -88,6 +88,7 @@ fn word(outcome: &Outcome) -> &'static str {
     }
 }
 
+/// Borrows, where [`crate::printable::clip`] copies.
 fn clip(text: &str) -> &str {
     let end = (0..=LONGEST_NAME.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
     &text[..end.unwrap_or(0)]
