@@ -145,8 +145,8 @@ impl ControlPlane {
 }
 
 /// A GET request without a body.
-pub fn http_get(path: &str) -> Result<axum::http::Request<Vec<u8>>> {
-    Ok(axum::http::Request::get(path).body(Vec::new())?)
+pub fn http_get(path: &str) -> Result<hyper::Request<Vec<u8>>> {
+    Ok(hyper::Request::get(path).body(Vec::new())?)
 }
 
 /// The temporary folder. Without etcd's data, which is large and tells nothing, when it is kept.
