@@ -10,8 +10,9 @@ use k8s_openapi::api::admissionregistration::v1::{
     MutatingWebhookConfiguration, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
     ValidatingWebhookConfiguration,
 };
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, Pod, ServiceAccount};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, PersistentVolume, Pod, ServiceAccount};
 use kube::api::{DeleteParams, ListParams, PostParams};
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Map, Value, json};
@@ -256,6 +257,11 @@ pub async fn clear(plane: &ControlPlane) -> Result<()> {
     delete_all::<ValidatingWebhookConfiguration>(&Api::all(client.clone())).await?;
     delete_all::<ValidatingAdmissionPolicyBinding>(&Api::all(client.clone())).await?;
     delete_all::<ValidatingAdmissionPolicy>(&Api::all(client.clone())).await?;
+
+    // Ours stays, so what is in it does not go by itself; its controllers would make its pods anew.
+    let deployments: Api<Deployment> = Api::namespaced(client.clone(), "supercargo");
+    deployments.delete_collection(&DeleteParams::background(), &ListParams::default()).await?;
+    delete_all::<PersistentVolume>(&Api::all(client.clone())).await?;
 
     let namespaces: Api<Namespace> = Api::all(client.clone());
     for namespace in namespaces.list(&ListParams::default()).await? {
