@@ -1,11 +1,10 @@
-//! A STAND-IN of branch `server`: the real one comes from the helper cli.
+//! Installs the crypto provider, parses arguments, returns an exit code; nothing else.
 
-use std::io::Write;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    supercargo::cli::run().unwrap_or_else(|error| {
-        let _ = writeln!(std::io::stderr(), "error: {error:#}");
-        ExitCode::from(2)
-    })
+    // Nobody else can have installed one before the first line of `main`.
+    #[cfg(feature = "server")]
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    supercargo::cli::run()
 }

@@ -16,7 +16,7 @@ use crate::engine::{EXCLUDED_NAMESPACES, Engine, Settings};
 use crate::policy::PolicySet;
 use crate::server::facts::{Files, Source};
 use crate::server::{Decider, Drain, Limits, Load, Options, Readiness, Server, Stop, tls};
-use crate::tree::Node;
+use crate::source::{self, Namespaces};
 
 mod log;
 
@@ -208,38 +208,32 @@ async fn facts(arguments: &Arguments, readiness: &mut Readiness) -> anyhow::Resu
     Ok((Source::Files(Arc::new(files)), None))
 }
 
-/// To be joined with `source::policies`: the built-in set, or what `path` holds, and every error with file and line.
-#[expect(clippy::unnecessary_wraps, reason = "reading files fails")]
-fn load_policies(_path: Option<&Path>) -> anyhow::Result<PolicySet> {
-    Ok(PolicySet::default())
+/// The policies that compile. One that does not is left out and reported: a webhook that does not come back for a typing error
+/// would hold up every namespace that fails closed.
+fn load_policies(path: Option<&Path>) -> anyhow::Result<PolicySet> {
+    let loaded = source::policies(path, None);
+    for problem in &loaded.problems {
+        tracing::error!(problem = %problem, "policy left out");
+    }
+    let empty = loaded.set.guards().is_empty() && loaded.set.profiles().is_empty();
+    anyhow::ensure!(
+        !empty || loaded.problems.is_empty(),
+        "no policy can be used; correct what is named above (`supercargo policies check` says it, too), or leave --policies out"
+    );
+    Ok(loaded.set)
 }
 
-/// To be joined with `source`: reads the documents of a file or folder.
+/// Reads the documents of a file or folder.
 fn load_facts(path: &Path) -> anyhow::Result<Files> {
-    let mut files = Files::default();
-    let mut paths = vec![path.to_owned()];
-    if path.is_dir() {
-        let entries = std::fs::read_dir(path).with_context(|| format!("cannot read {}", path.display()))?;
-        paths = entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
-        paths.retain(|path| path.extension().is_some_and(|end| end == "yaml" || end == "yml" || end == "json"));
-        paths.sort();
+    let found = source::find(&[path.to_owned()]);
+    let mut problems = found.problems;
+    let mut namespaces = Namespaces::default();
+    namespaces.learn_all(&found.files, "default", &mut |problem| problems.push(problem));
+    for problem in &problems {
+        tracing::error!(problem = %problem, "facts cannot be used");
     }
-    for path in paths {
-        let name = path.display();
-        let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {name}"))?;
-        let documents: Vec<serde_json::Value> =
-            serde_saphyr::from_multiple(&text).map_err(|error| anyhow::anyhow!("{name}: {error}"))?;
-        for document in documents {
-            let json = document.to_string();
-            let tree = Node::read(&json).with_context(|| format!("cannot read {name}"))?;
-            anyhow::ensure!(
-                files.learn(&tree),
-                "{name}: facts are Namespace, LimitRange and PersistentVolumeClaim documents, this one is {:?}",
-                tree.str("kind").unwrap_or("without a kind")
-            );
-        }
-    }
-    Ok(files)
+    anyhow::ensure!(problems.is_empty(), "the facts in {} cannot be used; correct what is named above", path.display());
+    Ok(Files::new(namespaces.into_inner()))
 }
 
 /// "5" or "0.5".
@@ -280,7 +274,7 @@ mod tests {
         let namespace = load_facts(folder.path()).unwrap().namespace("scans");
         assert_eq!((namespace.labels["a"].as_str(), namespace.limit_ranges.len()), ("b", 1));
 
-        std::fs::write(folder.path().join("pod.yaml"), "kind: Pod").unwrap();
-        assert!(load_facts(folder.path()).unwrap_err().to_string().contains("this one is \"Pod\""));
+        std::fs::write(folder.path().join("broken.yaml"), "kind: [").unwrap();
+        assert!(load_facts(folder.path()).is_err());
     }
 }

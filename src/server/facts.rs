@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::facts::Namespace;
-use crate::tree::Node;
 
 /// Why nothing is known of a namespace.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -49,17 +48,9 @@ fn clip(name: &str) -> String {
 }
 
 impl Files {
-    /// Takes over what a document says; whether it was a Namespace, LimitRange or PersistentVolumeClaim.
-    pub fn learn(&mut self, document: &Node<'_>) -> bool {
-        let kind = document.str("kind").unwrap_or_default();
-        let at = if kind == "Namespace" { "name" } else { "namespace" };
-        let name = document.path(&["metadata", at]).and_then(Node::as_str).unwrap_or("default");
-        let mut namespace = self.namespaces.get(name).map_or_else(|| Namespace::named(name), |known| (**known).clone());
-        let learned = namespace.learn(kind, document);
-        if learned {
-            self.namespaces.insert(name.to_owned(), Arc::new(namespace));
-        }
-        learned
+    /// What was read, by name.
+    pub fn new(namespaces: impl IntoIterator<Item = (String, Namespace)>) -> Self {
+        Files { namespaces: namespaces.into_iter().map(|(name, namespace)| (name, Arc::new(namespace))).collect() }
     }
 
     /// What was said of it; of a namespace that no file mentions, its name is all that is known.
@@ -74,21 +65,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_are_gathered_by_namespace() {
-        let mut files = Files::default();
-        for document in [
-            r#"{"kind":"LimitRange","metadata":{"name":"l","namespace":"scans"},"spec":{"limits":[{"type":"Container"}]}}"#,
-            r#"{"kind":"Namespace","metadata":{"name":"scans","labels":{"a":"b"}}}"#,
-            r#"{"kind":"PersistentVolumeClaim","metadata":{"name":"c","namespace":"scans"}}"#,
-        ] {
-            assert!(files.learn(&Node::read(document).unwrap()));
-        }
-        assert!(!files.learn(&Node::read(r#"{"kind":"Pod","metadata":{"namespace":"pods"}}"#).unwrap()));
-
-        let scans = files.namespace("scans");
-        assert_eq!(scans.labels["a"], "b");
-        assert_eq!(scans.limit_ranges.len(), 1);
-        assert_eq!(scans.claims.as_ref().unwrap()[0].name, "c");
+    fn what_no_file_mentions_has_a_name_only() {
+        let scans = Namespace { claims: Some(Vec::new()), ..Namespace::named("scans") };
+        let files = Files::new([("scans".to_owned(), scans.clone())]);
+        assert_eq!(*files.namespace("scans"), scans);
         assert_eq!(*files.namespace("other"), Namespace::named("other"));
         assert_eq!(*files.namespace(""), Namespace::default());
     }
