@@ -18,6 +18,7 @@ mod ask;
 mod basis;
 pub mod certs;
 mod check;
+mod envelope;
 mod explain;
 mod mutate;
 mod policies;
@@ -27,6 +28,7 @@ mod review;
 mod schema;
 #[cfg(feature = "server")]
 pub mod serve;
+mod template;
 
 /// Nothing was refused.
 const CLEAN: u8 = 0;
@@ -61,7 +63,7 @@ Exit codes: 0 clean or allowed, 1 refused, 2 could not judge (or wrong usage).";
 enum Command {
     /// Answer the API server: the webhook
     #[cfg(feature = "server")]
-    Serve(serve::Arguments),
+    Serve(Box<serve::Arguments>),
     /// Judge manifests: files, folders, stdin
     Check(check::Arguments),
     /// Show what pods will get, and the pods of templates
@@ -88,7 +90,7 @@ pub fn run() -> ExitCode {
     };
     let done = match arguments.command {
         #[cfg(feature = "server")]
-        Command::Serve(arguments) => serve::run(arguments),
+        Command::Serve(arguments) => serve::run(*arguments),
         Command::Check(arguments) => check::run(arguments),
         Command::Mutate(arguments) => mutate::run(arguments),
         Command::Review(arguments) => review::run(arguments),

@@ -138,9 +138,11 @@ impl Engine {
         {
             return Ok(Outcome::default());
         }
-        let mut outcome = self.judge(&workload, request, facts, Stage::Stored);
-        if let Some(old) = old.filter(|_| request.operation == Operation::Update) {
-            let before = self.judge(&Workload::new(kind, &old), request, facts, Stage::Stored);
+        let old = old.as_deref().filter(|_| request.operation == Operation::Update);
+        let old = old.map(|old| Workload::new(kind, old));
+        let mut outcome = self.judge(&workload, old.as_ref(), request, facts, Stage::Stored);
+        if let Some(old) = old {
+            let before = self.judge(&old, None, request, facts, Stage::Stored);
             ratchet(&mut outcome.verdicts, &before.verdicts);
         }
         Ok(outcome)
@@ -154,13 +156,21 @@ impl Engine {
         }
         let Some(tree) = request.object.tree()? else { return Ok(Outcome::default()) };
         match workload::kind(&request.group, &request.kind) {
-            None => Ok(self.judge(&Workload::other(&tree), request, facts, Stage::Sent)),
-            Some(kind) => Ok(self.judge(&Workload::new(kind, &tree), request, facts, Stage::Sent)),
+            None => Ok(self.judge(&Workload::other(&tree), None, request, facts, Stage::Sent)),
+            Some(kind) => Ok(self.judge(&Workload::new(kind, &tree), None, request, facts, Stage::Sent)),
         }
     }
 
-    fn judge(&self, workload: &Workload<'_>, request: &Request<'_>, facts: Facts<'_>, stage: Stage) -> Outcome {
-        let judged = judge::Judged { workload, username: &request.username, facts, stage, digester: &self.digester };
+    fn judge(
+        &self,
+        workload: &Workload<'_>,
+        before: Option<&Workload<'_>>,
+        request: &Request<'_>,
+        facts: Facts<'_>,
+        stage: Stage,
+    ) -> Outcome {
+        let judged =
+            judge::Judged { workload, before, username: &request.username, facts, stage, digester: &self.digester };
         let (verdicts, warnings) = judged.verdicts();
         Outcome { object: describe(request, workload), verdicts, warnings, ..Outcome::default() }
     }

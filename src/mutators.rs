@@ -74,9 +74,11 @@ pub fn stow(
     at: &'static str,
     editor: &mut Editor<'_>,
 ) -> Result<Stowed, EditError> {
-    let Some(profile) = combine::combine(profiles) else { return Ok(Stowed::default()) };
-    let mut stowing =
-        Stowing { profile: &profile, namespace, at, author, editor, objections: Vec::new(), warnings: Vec::new() };
+    let Some((profile, mut objections)) = combine::combine(profiles) else { return Ok(Stowed::default()) };
+    for objection in &mut objections {
+        objection.pointer.insert_str(0, at);
+    }
+    let mut stowing = Stowing { profile: &profile, namespace, at, author, editor, objections, warnings: Vec::new() };
     let mut touched = Vec::new();
     for (name, apply) in MUTATORS {
         let before = stowing.editor.len();

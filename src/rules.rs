@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::facts::Namespace;
 use crate::fields::{Problems, read};
 use crate::finding::{Action, Digester, Finding, Objection};
-use crate::secrets::{self, Detection};
+use crate::secrets;
 use crate::workload::{Kind, Pod, Workload};
 
 mod embedded_secret;
@@ -96,7 +96,7 @@ pub struct Input<'t> {
     pub namespace: &'t Namespace,
     /// Makes the digests that tell one value from another.
     pub digester: &'t Digester,
-    secrets: OnceCell<(Vec<Detection<'t>>, bool)>,
+    searched: OnceCell<Searched>,
 }
 
 impl<'t> Input<'t> {
@@ -108,26 +108,28 @@ impl<'t> Input<'t> {
         namespace: &'t Namespace,
         digester: &'t Digester,
     ) -> Self {
-        Input { workload, pod, objections, namespace, digester, secrets: OnceCell::new() }
+        Input { workload, pod, objections, namespace, digester, searched: OnceCell::new() }
     }
 
     /// The secrets in the object as it was sent; looked for once, however many rules ask.
-    fn secrets(&self) -> &[Detection<'t>] {
-        &self.scan().0
-    }
-
-    /// Whether the object was too large to look for secrets in all of it.
-    fn is_cut_off(&self) -> bool {
-        self.scan().1
-    }
-
-    fn scan(&self) -> &(Vec<Detection<'t>>, bool) {
-        self.secrets.get_or_init(|| {
-            let mut found = Vec::new();
-            let complete = secrets::scan(&self.workload, &mut found);
-            (found, !complete)
+    fn searched(&self) -> &Searched {
+        self.searched.get_or_init(|| {
+            let mut findings = Vec::new();
+            let options = secrets::Options::default();
+            let scanned = secrets::scan(&self.workload, &options, &mut |detection| {
+                findings.push(embedded_secret::finding(&detection, self.digester));
+            });
+            Searched { findings, complete: scanned.complete }
         })
     }
+}
+
+/// What the search for secrets found.
+struct Searched {
+    /// Those of `embedded-secret` and of `weak-credential`, in the order of the document.
+    findings: Vec<Finding>,
+    /// Whether it got to the end of the object.
+    complete: bool,
 }
 
 /// The rule of this id.

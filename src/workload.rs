@@ -114,17 +114,16 @@ impl<'t> Workload<'t> {
 
     /// Whether nothing that a rule looks at differs: only `status`, or metadata other than labels and annotations.
     pub fn differs_in_bookkeeping_only(&self, old: &Node<'_>) -> bool {
-        let metadata = |object: &Node<'_>, key: &str| object.path(&["metadata", key]).cloned().map(Node::into_owned);
-        let judged = |object: &Node<'_>| -> Vec<(String, Node<'static>)> {
-            let members = object.as_object().into_iter().flat_map(Map::iter);
-            let mut judged: Vec<_> = members
-                .filter(|(key, _)| !matches!(*key, "metadata" | "status" | "apiVersion" | "kind"))
-                .map(|(key, node)| (key.to_owned(), node.clone().into_owned()))
-                .collect();
-            judged.sort_by(|a, b| a.0.cmp(&b.0));
-            judged
-        };
-        ["labels", "annotations"].iter().all(|key| metadata(self.object, key) == metadata(old, key))
-            && judged(self.object) == judged(old)
+        let same_metadata = |key| self.object.path(&["metadata", key]) == old.path(&["metadata", key]);
+        same_metadata("labels") && same_metadata("annotations") && judged(self.object) == judged(old)
     }
+}
+
+/// The members of an object that rules look at beside labels and annotations, by name.
+fn judged<'n, 't>(object: &'n Node<'t>) -> Vec<(&'n str, &'n Node<'t>)> {
+    let members = object.as_object().into_iter().flat_map(Map::iter);
+    let mut judged: Vec<_> =
+        members.filter(|(key, _)| !matches!(*key, "metadata" | "status" | "apiVersion" | "kind")).collect();
+    judged.sort_by_key(|(key, _)| *key);
+    judged
 }

@@ -5,7 +5,6 @@ use similar::TextDiff;
 
 use crate::secrets;
 use crate::tree::{Node, tokens};
-use crate::workload::{self, Workload};
 
 /// Applies additions, the only operations that mutators make; `None` when one does not fit.
 pub(super) fn apply(tree: &mut Node<'static>, patch: &Patch) -> Option<()> {
@@ -46,11 +45,7 @@ pub(super) fn diff(before: &Node<'_>, after: &Node<'_>, from: &str, to: &str) ->
 /// Puts words in the place of every value in a pod that looks like a secret.
 pub(super) fn hide_secrets(tree: &mut Node<'static>) {
     let mut pointers = Vec::new();
-    {
-        let mut found = Vec::new();
-        secrets::scan(&Workload::new(&workload::POD, tree), &mut found);
-        pointers.extend(found.into_iter().map(|detection| detection.pointer));
-    }
+    secrets::scan_any(tree, &secrets::Options::default(), &mut |detection| pointers.push(detection.pointer));
     for pointer in pointers {
         if let Some(node) = tree.pointer_mut(&pointer) {
             *node = Node::String("(looks like a secret: not shown)".into());

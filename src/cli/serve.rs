@@ -25,12 +25,12 @@ mod log;
 /// Two listeners: TLS for the API server (/mutate and /validate), and plain HTTP for the kubelet and Prometheus (/healthz,
 /// /readyz, /metrics). SIGTERM ends it without losing a request: it stops being ready, goes on answering for --drain-delay,
 /// finishes what is in flight and exits with 0.
-///
-/// To try it on your own machine:
-///
-///     supercargo certs dev
-///     supercargo serve --tls-cert dev/tls.crt --tls-key dev/tls.key
 #[derive(Args, Debug)]
+#[command(after_help = "\
+On your own machine:
+  supercargo certs dev
+  supercargo serve --tls-cert dev/tls.crt --tls-key dev/tls.key
+  supercargo review --server https://localhost:8443 --ca dev/ca.crt pod.yaml")]
 pub struct Arguments {
     /// Where the API server asks, over TLS; port 0 lets the system choose
     #[arg(long, value_name = "ADDRESS", env = "SUPERCARGO_LISTEN", default_value = "0.0.0.0:8443")]
@@ -65,9 +65,9 @@ pub struct Arguments {
     #[arg(long, env = "SUPERCARGO_CLUSTER", conflicts_with = "facts")]
     cluster: bool,
 
-    /// Which cluster, and as whom, when not running in it
+    /// Which cluster, and as whom, instead of what KUBECONFIG or the pod's service account say
     #[cfg(feature = "cluster")]
-    #[arg(long, value_name = "FILE", env = "KUBECONFIG", requires = "cluster")]
+    #[arg(long, value_name = "FILE", requires = "cluster")]
     kubeconfig: Option<PathBuf>,
 
     /// Learn namespaces, LimitRanges and claims from this file or folder of YAML or JSON documents
@@ -267,14 +267,14 @@ mod tests {
     #[test]
     fn facts_are_read_from_a_folder() {
         let folder = tempfile::tempdir().unwrap();
-        let text = "kind: Namespace\nmetadata: {name: scans, labels: {a: b}}\n---\nkind: LimitRange\n\
+        let text = "apiVersion: v1\nkind: Namespace\nmetadata: {name: scans, labels: {a: b}}\n---\napiVersion: v1\nkind: LimitRange\n\
                     metadata: {name: l, namespace: scans}\nspec: {limits: [{type: Container, default: {cpu: 1}}]}\n";
         std::fs::write(folder.path().join("facts.yaml"), text).unwrap();
         std::fs::write(folder.path().join("README"), "not YAML: [").unwrap();
         let namespace = load_facts(folder.path()).unwrap().namespace("scans");
         assert_eq!((namespace.labels["a"].as_str(), namespace.limit_ranges.len()), ("b", 1));
 
-        std::fs::write(folder.path().join("broken.yaml"), "kind: [").unwrap();
+        std::fs::write(folder.path().join("broken.yaml"), "kind: Namespace\nmetadata: [").unwrap();
         assert!(load_facts(folder.path()).is_err());
     }
 }

@@ -1,5 +1,7 @@
 //! What must still hold of a pod after it was edited, or the API server would refuse it.
 
+use std::collections::{HashMap, HashSet};
+
 use crate::quantity::Quantity;
 use crate::tree::Node;
 use crate::workload::Pod;
@@ -12,7 +14,7 @@ pub(super) fn kept(original: &Pod<'_>, edited: &Pod<'_>) -> Result<(), String> {
         return Ok(());
     }
     // What the author's pod broke already is for the API server to say.
-    let before = self::broken(original);
+    let before: HashSet<String> = self::broken(original).into_iter().collect();
     broken.into_iter().find(|what| !before.contains(what)).map_or(Ok(()), Err)
 }
 
@@ -26,17 +28,16 @@ fn broken(pod: &Pod<'_>) -> Vec<String> {
     }
     for container in pod.containers() {
         let name = container.name();
-        let mut paths = Vec::new();
+        let mut paths = HashSet::new();
         for mount in container.node().items("volumeMounts") {
             let volume = mount.str("name").unwrap_or_default();
             if volumes.binary_search(&volume).is_err() {
                 broken.push(format!("container {name} would mount volume {volume}, which is not there"));
             }
             let path = mount.str("mountPath").unwrap_or_default();
-            if paths.contains(&path) {
+            if !paths.insert(path) {
                 broken.push(format!("container {name} would have two mounts at {path}"));
             }
-            paths.push(path);
         }
         broken.extend(
             above_limit(container.node())
@@ -65,8 +66,9 @@ fn broken(pod: &Pod<'_>) -> Vec<String> {
 fn above_limit<'t>(owner: &'t Node<'t>) -> impl Iterator<Item = &'t str> {
     let resources = owner.get("resources");
     resources.into_iter().flat_map(|resources| {
+        let limits: HashMap<&str, &Node<'_>> = resources.entries("limits").collect();
         resources.entries("requests").filter_map(move |(name, request)| {
-            let limit = quantity(resources.path(&["limits", name])?).ok()?;
+            let limit = quantity(limits.get(name)?).ok()?;
             (quantity(request).ok()? > limit).then_some(name)
         })
     })

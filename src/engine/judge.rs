@@ -1,11 +1,12 @@
 //! One object, one set of policies: which findings there are, and what each leads to.
 
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, LazyLock};
 
 use super::{Facts, controllers, profiles_of};
 use crate::fields::Problems;
-use crate::finding::{Action, Digester, Eased, Finding, Objection, ObjectionTo, Subject, Verdict};
+use crate::finding::{Action, Digest, Digester, Eased, Finding, Objection, ObjectionTo, Subject, Verdict};
 use crate::mutators::{self, Author};
 use crate::patch::Editor;
 use crate::policy::{Guard, Profile};
@@ -33,6 +34,8 @@ pub enum Stage {
 /// An object and what it is judged by.
 pub(super) struct Judged<'j> {
     pub(super) workload: &'j Workload<'j>,
+    /// What is stored now, when that changes.
+    pub(super) before: Option<&'j Workload<'j>>,
     pub(super) username: &'j str,
     pub(super) facts: Facts<'j>,
     pub(super) stage: Stage,
@@ -60,10 +63,13 @@ impl<'j> Judged<'j> {
             .collect();
         let pod = self.workload.pod();
         let profiles = pod.map(|pod| profiles_of(&pod, &self.facts)).unwrap_or_default();
-        if guards.is_empty() && profiles.is_empty() {
+        let lost = self.lost_labels();
+        if guards.is_empty() && profiles.is_empty() && lost.is_empty() {
             return (Vec::new(), Vec::new());
         }
-        let projection = pod.map(|pod| self.project(&pod, &profiles)).unwrap_or_default();
+        let mut projection = pod.map(|pod| self.project(&pod, &profiles)).unwrap_or_default();
+        let known: HashSet<String> = projection.objections.iter().map(|objection| objection.pointer.clone()).collect();
+        projection.objections.extend(lost.into_iter().filter(|objection| !known.contains(&objection.pointer)));
         let projected = match (&projection.tree, self.workload.kind.pod) {
             (Some(tree), Some(at)) => tree.pointer(at).map(|node| Pod::new(at, node)),
             _ => pod,
@@ -122,6 +128,32 @@ impl<'j> Judged<'j> {
         Projection { tree: Some(editor.into_tree()), objections, warnings: stowed.warnings }
     }
 
+    /// Labels that a profile gave to the stored pod and that it would no longer have. The pod keeps them whether or not the
+    /// profile still matches: its selector's labels could be taken off first.
+    fn lost_labels(&self) -> Vec<Objection> {
+        let pods = (self.workload.pod(), self.before.and_then(Workload::pod));
+        let (Some(pod), Some(before)) = pods else { return Vec::new() };
+        if !self.workload.is_pod() {
+            return Vec::new();
+        }
+        let profiles = self.facts.policies.profiles().iter().filter(|profile| profile.serves(self.facts.namespace));
+        let labels = profiles.flat_map(|profile| profile.spec.labels.iter().map(move |label| (profile, label)));
+        labels
+            .filter(|(_, (key, value))| {
+                before.label(key) == Some(value.as_str()) && pod.label(key) != Some(value.as_str())
+            })
+            .map(|(profile, (key, value))| Objection {
+                to: ObjectionTo::Label,
+                by: format!("PodProfile/{}", profile.name),
+                mild: false,
+                pointer: pod.pointer(&format!("/metadata/labels/{}", escape(key))),
+                subject: Subject { container: None, key: Some(key.clone()) },
+                message: format!("label {key} is {value}, and profile {} keeps it so", profile.name),
+                fix: format!("leave {key}={value} as it is: NetworkPolicies select the pod by it"),
+            })
+            .collect()
+    }
+
     fn exempt(&self, verdicts: &mut [Verdict], trusted: bool) {
         let exemptions: Vec<_> = self
             .facts
@@ -165,15 +197,19 @@ fn by_default(
     let mut found = Vec::new();
     check.check(input, &mut found);
     let cap = if trusted && rule.standing != Standing::Profile { Action::Warn } else { Action::Deny };
+    let by: HashMap<&str, &str> = if found.is_empty() {
+        HashMap::new()
+    } else {
+        input.objections.iter().map(|objection| (&*objection.pointer, &*objection.by)).collect()
+    };
     for finding in found {
-        let objection = input.objections.iter().find(|objection| objection.pointer == finding.pointer);
-        let by = objection.map_or_else(|| "default".to_owned(), |objection| objection.by.clone());
+        let by = by.get(&*finding.pointer).copied().unwrap_or("default").to_owned();
         verdicts.add(finding, rule.default, cap, by);
     }
 }
 
-/// Labels of the profiles that a stored pod does not have: somebody takes one away, which is refused, or the webhook that adds
-/// them was not asked, which is not the author's fault.
+/// Labels of the profiles that a stored pod does not have: somebody takes one away, or the webhook that adds them was not
+/// asked. No pod passes without: which network it may use hangs on them.
 fn missing_labels<'p>(pod: &'p Pod<'_>, profiles: &'p [&Profile]) -> impl Iterator<Item = Objection> {
     let labels = profiles.iter().flat_map(|profile| profile.spec.labels.iter().map(move |label| (profile, label)));
     labels.filter(|(_, (key, _))| pod.label(key).is_none()).map(|(profile, (key, value))| Objection {
@@ -183,7 +219,7 @@ fn missing_labels<'p>(pod: &'p Pod<'_>, profiles: &'p [&Profile]) -> impl Iterat
         pointer: pod.pointer(&format!("/metadata/labels/{}", escape(key))),
         subject: Subject { container: None, key: Some(key.clone()) },
         message: format!("label {key} is missing, and profile {} wants it to be {value}", profile.name),
-        fix: format!("keep the label {key}={value}: NetworkPolicies select the pod by it"),
+        fix: format!("set the label {key}={value}: NetworkPolicies select the pod by it"),
     })
 }
 
@@ -191,7 +227,7 @@ fn missing_labels<'p>(pod: &'p Pod<'_>, profiles: &'p [&Profile]) -> impl Iterat
 #[derive(Default)]
 struct Verdicts {
     list: Vec<Verdict>,
-    by_finding: HashMap<(&'static str, String, Subject), Vec<usize>>,
+    by_finding: HashMap<(&'static str, String, Subject, Option<Digest>), usize>,
 }
 
 impl Verdicts {
@@ -199,13 +235,17 @@ impl Verdicts {
         let action = action.min(finding.at_most);
         let eased = (cap < action).then_some(Eased::Controller);
         let verdict = Verdict { action: action.min(cap), finding, by, exempted_by: None, eased };
-        let key = (verdict.finding.rule, verdict.finding.pointer.clone(), verdict.finding.subject.clone());
-        let same = self.by_finding.entry(key).or_default();
-        match same.iter().find(|&&index| self.list[index].finding.digest == verdict.finding.digest) {
-            Some(&index) if self.list[index].action < verdict.action => self.list[index] = verdict,
-            Some(_) => {}
-            None => {
-                same.push(self.list.len());
+        let finding = &verdict.finding;
+        let key = (finding.rule, finding.pointer.clone(), finding.subject.clone(), finding.digest);
+        match self.by_finding.entry(key) {
+            Entry::Occupied(known) => {
+                let known = &mut self.list[*known.get()];
+                if known.action < verdict.action {
+                    *known = verdict;
+                }
+            }
+            Entry::Vacant(unknown) => {
+                unknown.insert(self.list.len());
                 self.list.push(verdict);
             }
         }

@@ -141,15 +141,19 @@ fn own_term<'k>(pod: &Pod<'_>, key: &'k str) -> Option<&'k str> {
     packs.then_some(key)
 }
 
-/// Whether the author keeps pods like this one on different nodes.
+/// Whether the author keeps pods like this one on different nodes: by anti-affinity, or by spreading them over nodes.
 fn keeps_apart(pod: &Pod<'_>) -> bool {
-    let Some(anti) = pod.spec().and_then(|spec| spec.path(&["affinity", "podAntiAffinity"])) else { return false };
+    let Some(spec) = pod.spec() else { return false };
+    if spec.items("topologySpreadConstraints").iter().any(|constraint| selects_itself(pod, constraint, None)) {
+        return true;
+    }
+    let Some(anti) = spec.path(&["affinity", "podAntiAffinity"]) else { return false };
     let required = anti.items("requiredDuringSchedulingIgnoredDuringExecution").iter();
     let preferred = anti.items("preferredDuringSchedulingIgnoredDuringExecution").iter();
     required.chain(preferred.filter_map(|term| term.get("podAffinityTerm"))).any(|term| selects_itself(pod, term, None))
 }
 
-/// Whether a pod affinity term on the node's name selects pods with this pod's labels, by label `key` where one is given.
+/// Whether a pod affinity term (or spread constraint) on the node's name selects pods with this pod's labels, by label `key` where one is given.
 fn selects_itself(pod: &Pod<'_>, term: &Node<'_>, key: Option<&str>) -> bool {
     let Some(selector) = term.get("labelSelector").and_then(LabelSelector::from_node) else { return false };
     term.str("topologyKey") == Some(HOSTNAME)

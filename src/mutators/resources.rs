@@ -74,6 +74,8 @@ fn missing(
             Some((amount.clone(), parse(amount).ok()?))
         })
     };
+    // A LimitRange with a max has a default limit, and one with any amount at all has a default request (LimitRange::read):
+    // what is chosen below can break neither a max nor, being no less than the request, a min.
     let range_limit = range(|range| &range.default);
     let range_request = range(|range| &range.default_request);
 
@@ -83,9 +85,6 @@ fn missing(
     };
     let limit = limit.or(range_limit).or_else(|| {
         let mut chosen = default(&amounts.limits)?;
-        if let Some(max) = range(|range| &range.max).filter(|max| max.1 < chosen.1) {
-            chosen = max;
-        }
         // A default limit is never below what the author asks for.
         if let Some(request) = request.clone().or_else(|| range_request.clone()).filter(|request| request.1 > chosen.1)
         {
@@ -98,9 +97,6 @@ fn missing(
         && range_request.is_none()
         && let Some(mut chosen) = default(&amounts.requests)
     {
-        if let Some(min) = range(|range| &range.min).filter(|min| min.1 > chosen.1) {
-            chosen = min;
-        }
         if let Some(limit) = limit.filter(|limit| limit.1 < chosen.1) {
             chosen = limit;
         }

@@ -9,6 +9,7 @@ use crate::patch::EditError;
 use crate::policy::Profile;
 use crate::policy::profile::{Mount, SubPathFrom};
 use crate::tree::{Node, escape};
+use crate::workload::resources::quantity;
 use crate::workload::{Container, Pod, Role};
 
 pub(super) fn apply(stowing: &mut Stowing<'_, '_>) -> Result<(), EditError> {
@@ -52,7 +53,7 @@ impl Plan {
         self.claim(pod, volume, name, namespace);
         match pod.volume(name) {
             None => self.appends.push((pod.pointer("/spec/volumes"), Value::Object(volume.clone()))),
-            Some(own) if has_all_of(own, volume) => {}
+            Some(own) if is_same_volume(own, volume) => {}
             Some(_) => {
                 let index = pod.spec().map(|spec| spec.items("volumes")).unwrap_or_default().iter();
                 let index = index.take_while(|volume| volume.str("name") != Some(name)).count();
@@ -205,13 +206,41 @@ fn choose<'m>(mounts: &'m [Mount], path: &str, container: &Container<'_>) -> Opt
     })
 }
 
-/// Whether the pod's own volume has everything that the profile's has; the API server adds defaults to it.
-fn has_all_of(own: &Node<'_>, wanted: &Map<String, Value>) -> bool {
-    wanted.iter().all(|(key, value)| match (own.get(key), value) {
-        (Some(node), Value::Object(map)) => has_all_of(node, map),
-        (Some(node), value) => node.equals(value),
-        (None, value) => value.is_null(),
-    })
+/// Whether the pod's own volume has everything that the profile's has. Ours comes back from the API server with defaults
+/// added, without what is empty or false, and with quantities written its own way (1024Mi as 1Gi).
+fn is_same_volume(own: &Node<'_>, wanted: &Map<String, Value>) -> bool {
+    // The source itself is there even when it is empty: `emptyDir: {}`.
+    wanted.iter().all(|(key, value)| own.get(key).is_some_and(|node| has_all_of(key, node, value)))
+}
+
+fn has_all_of(key: &str, own: &Node<'_>, wanted: &Value) -> bool {
+    match (own, wanted) {
+        (Node::Object(_), Value::Object(map)) => map.iter().all(|(key, value)| match own.get(key) {
+            Some(node) => has_all_of(key, node, value),
+            None => is_empty(value),
+        }),
+        (Node::Array(items), Value::Array(values)) => {
+            items.len() == values.len() && items.iter().zip(values).all(|(item, value)| has_all_of("", item, value))
+        }
+        // The only quantities below a volume: an emptyDir's, and an ephemeral claim's.
+        _ if matches!(key, "sizeLimit" | "storage") => {
+            let wanted = Node::from(wanted.clone());
+            matches!((quantity(own), quantity(&wanted)), (Ok(own), Ok(wanted)) if own == wanted)
+        }
+        _ => own.equals(wanted),
+    }
+}
+
+/// Whether the API server leaves this out of what it stores.
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(map) => map.values().all(is_empty),
+        Value::Bool(true) => false,
+    }
 }
 
 /// The folder that a pod gets: `None` is the whole volume. The error reads on from "annotation x …".
@@ -234,7 +263,41 @@ fn is_plain(path: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_plain;
+    use serde_json::json;
+
+    use super::{is_plain, is_same_volume};
+    use crate::tree::Node;
+
+    #[test]
+    fn a_volume_is_known_again_after_the_api_server_wrote_it_down() {
+        let same = |own: serde_json::Value, wanted: serde_json::Value| {
+            is_same_volume(&Node::from(own), wanted.as_object().unwrap())
+        };
+        assert!(same(
+            json!({"name": "v", "persistentVolumeClaim": {"claimName": "c"}}),
+            json!({"name": "v", "persistentVolumeClaim": {"claimName": "c", "readOnly": false}})
+        ));
+        assert!(same(
+            json!({"name": "v", "emptyDir": {"sizeLimit": "1Gi"}}),
+            json!({"name": "v", "emptyDir": {"sizeLimit": "1024Mi", "medium": ""}})
+        ));
+        assert!(same(json!({"name": "v", "emptyDir": {}}), json!({"name": "v", "emptyDir": {}})));
+        assert!(same(
+            json!({"name": "v", "configMap": {"name": "c", "defaultMode": 420, "items": [{"key": "a", "path": "b"}]}}),
+            json!({"name": "v", "configMap": {"name": "c", "items": [{"key": "a", "path": "b"}]}})
+        ));
+        // The other source is what matters, also where the profile's is empty.
+        assert!(!same(json!({"name": "v", "hostPath": {"path": "/"}}), json!({"name": "v", "emptyDir": {}})));
+        assert!(!same(
+            json!({"name": "v", "persistentVolumeClaim": {"claimName": "c"}}),
+            json!({"name": "v", "persistentVolumeClaim": {"claimName": "c", "readOnly": true}})
+        ));
+        // Names are no quantities.
+        assert!(!same(
+            json!({"name": "v", "persistentVolumeClaim": {"claimName": "1k"}}),
+            json!({"name": "v", "persistentVolumeClaim": {"claimName": "1000"}})
+        ));
+    }
 
     #[test]
     fn folders_stay_below_their_prefix() {

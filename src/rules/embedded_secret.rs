@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Check, Input, Rule, Standing, compile, everything, parameters};
-use crate::finding::{Action, Finding, Subject};
+use super::{Check, Input, Rule, Standing, compile, everything, parameters, weak_credential};
+use crate::finding::{Action, Digester, Finding, Subject};
 use crate::secrets::{Certainty, Detection};
 
 pub(super) const RULE: Rule = Rule {
@@ -30,24 +30,28 @@ struct EmbeddedSecret {}
 
 impl Check for EmbeddedSecret {
     fn check(&self, input: &Input<'_>, found: &mut Vec<Finding>) {
-        let certain = input.secrets().iter().filter(|detection| detection.certainty == Certainty::Certain);
-        found.extend(certain.map(|detection| finding(RULE.id, detection, input)));
+        found.extend(input.searched().findings.iter().filter(|finding| finding.rule == RULE.id).cloned());
     }
 }
 
-/// What `embedded-secret` and `weak-credential` say of a detection: where and which kind, never any of the value.
-pub(super) fn finding(rule: &'static str, detection: &Detection<'_>, input: &Input<'_>) -> Finding {
+/// What `embedded-secret` or `weak-credential` says of a detection: where and which kind, never any of the value.
+pub(super) fn finding(detection: &Detection<'_>, digester: &Digester) -> Finding {
     let prefix = detection.known_prefix.map(|prefix| format!(" ({prefix}…)")).unwrap_or_default();
+    let kind = detection.kind.to_string();
+    let article = if kind.starts_with(['A', 'E', 'I', 'O', 'U', 'a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
     Finding {
-        rule,
+        rule: match detection.certainty {
+            Certainty::Certain => RULE.id,
+            Certainty::Weak => weak_credential::RULE.id,
+        },
         pointer: detection.pointer.clone(),
         subject: Subject {
             container: detection.container.map(str::to_owned),
             key: detection.key.as_deref().map(str::to_owned),
         },
-        message: format!("{} holds a {}{prefix}", detection.place, detection.kind),
+        message: format!("{} holds {article} {kind}{prefix}", detection.place),
         fix: detection.fix.clone(),
-        digest: Some(input.digester.digest(&detection.value)),
+        digest: Some(digester.digest(detection.value.for_digest())),
         at_most: Action::Deny,
     }
 }

@@ -29,8 +29,12 @@ struct ProfileLabel {}
 
 impl Check for ProfileLabel {
     fn check(&self, input: &Input<'_>, found: &mut Vec<Finding>) {
-        found.extend(
-            input.objections.iter().filter(|objection| objection.to == ObjectionTo::Label).map(|o| o.finding(RULE.id)),
-        );
+        for objection in input.objections.iter().filter(|objection| objection.to == ObjectionTo::Label) {
+            let key = objection.subject.key.as_deref().unwrap_or_default();
+            // One wrong value does not excuse another, nor a missing label a wrong one.
+            let value = input.workload.pod().and_then(|pod| pod.label(key));
+            let digest = value.map(|value| input.digester.digest(value));
+            found.push(Finding { digest, ..objection.finding(RULE.id) });
+        }
     }
 }

@@ -29,8 +29,10 @@ struct ProfileVolume {}
 
 impl Check for ProfileVolume {
     fn check(&self, input: &Input<'_>, found: &mut Vec<Finding>) {
-        found.extend(
-            input.objections.iter().filter(|objection| objection.to == ObjectionTo::Volume).map(|o| o.finding(RULE.id)),
-        );
+        for objection in input.objections.iter().filter(|objection| objection.to == ObjectionTo::Volume) {
+            // A claim that is not there yet does not excuse a folder that is not allowed, though both are about one volume.
+            let digest = Some(input.digester.digest(&objection.message));
+            found.push(Finding { digest, ..objection.finding(RULE.id) });
+        }
     }
 }

@@ -29,7 +29,7 @@ struct TooLargeToJudge {}
 
 impl Check for TooLargeToJudge {
     fn check(&self, input: &Input<'_>, found: &mut Vec<Finding>) {
-        if input.is_cut_off() {
+        if !input.searched().complete {
             found.push(Finding {
                 rule: RULE.id,
                 pointer: String::new(),

@@ -3,9 +3,8 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Check, Input, Rule, Standing, compile, embedded_secret, everything, parameters};
+use super::{Check, Input, Rule, Standing, compile, everything, parameters};
 use crate::finding::{Action, Finding};
-use crate::secrets::Certainty;
 
 pub(super) const RULE: Rule = Rule {
     id: "weak-credential",
@@ -30,7 +29,6 @@ struct WeakCredential {}
 
 impl Check for WeakCredential {
     fn check(&self, input: &Input<'_>, found: &mut Vec<Finding>) {
-        let weak = input.secrets().iter().filter(|detection| detection.certainty == Certainty::Weak);
-        found.extend(weak.map(|detection| embedded_secret::finding(RULE.id, detection, input)));
+        found.extend(input.searched().findings.iter().filter(|finding| finding.rule == RULE.id).cloned());
     }
 }

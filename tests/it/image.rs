@@ -17,7 +17,8 @@ fn read(path: &str) -> String {
 /// Words of the `COPY` lines that name something in the project.
 fn copied() -> Vec<String> {
     let dockerfile = read("Dockerfile");
-    let lines = dockerfile.lines().filter_map(|line| line.strip_prefix("COPY ")).filter(|line| !line.contains("--from="));
+    let lines =
+        dockerfile.lines().filter_map(|line| line.strip_prefix("COPY ")).filter(|line| !line.contains("--from="));
     lines.flat_map(|line| line.split_whitespace().rev().skip(1).map(str::to_owned).collect::<Vec<_>>()).collect()
 }
 
@@ -26,7 +27,10 @@ fn everything_it_copies_exists_and_is_let_through() {
     let ignore = read(".dockerignore");
     for path in copied() {
         assert!(root().join(&path).exists(), "{path} is copied, but is not there");
-        assert!(ignore.lines().any(|line| line == format!("!{path}")), "{path} is copied, but .dockerignore keeps it out");
+        assert!(
+            ignore.lines().any(|line| line == format!("!{path}")),
+            "{path} is copied, but .dockerignore keeps it out"
+        );
     }
 }
 
@@ -43,7 +47,11 @@ fn everything_compiled_in_is_copied() {
         for included in text.split("include_str!(").skip(1).filter_map(|rest| rest.split('"').nth(1)) {
             let included = included.replace("concat!(env!(", "");
             let known = copied.iter().any(|folder| included.contains(&format!("{folder}/")));
-            assert!(known || !included.contains("../"), "{} includes {included}, which the Dockerfile does not copy", path.display());
+            assert!(
+                known || !included.contains("../"),
+                "{} includes {included}, which the Dockerfile does not copy",
+                path.display()
+            );
         }
     }
 }
@@ -55,14 +63,19 @@ fn every_target_has_a_path_line() {
     for section in ["[[test]]", "[[bench]]", "[[example]]"] {
         for target in manifest.split(section).skip(1) {
             let target = target.split("\n[").next().unwrap();
-            assert!(target.lines().any(|line| line.starts_with("path = \"") && line.ends_with(".rs\"")), "{section}{target}");
+            assert!(
+                target.lines().any(|line| line.starts_with("path = \"") && line.ends_with(".rs\"")),
+                "{section}{target}"
+            );
         }
     }
 }
 
 #[test]
 fn its_toolchain_is_ours() {
-    let channel = read("rust-toolchain.toml").lines().find_map(|line| Some(line.strip_prefix("channel = \"")?.trim_end_matches('"').to_owned()));
+    let channel = read("rust-toolchain.toml")
+        .lines()
+        .find_map(|line| Some(line.strip_prefix("channel = \"")?.trim_end_matches('"').to_owned()));
     let channel = channel.unwrap();
     assert!(read("Dockerfile").contains(&format!("rust:{channel}-slim-bookworm")));
     assert!(read("Dockerfile").contains(&format!("RUSTUP_TOOLCHAIN={channel}")));
@@ -73,9 +86,11 @@ fn the_binary_needs_only_what_the_last_stage_has() {
     let libraries = Command::new("ldd").arg(env!("CARGO_BIN_EXE_supercargo")).output();
     let Ok(libraries) = libraries else { return eprintln!("skipped: there is no ldd here") };
     let text = String::from_utf8(libraries.stdout).unwrap();
-    let needed: BTreeSet<&str> = text.lines().filter_map(|line| line.split_whitespace().next()?.rsplit('/').next()).collect();
+    let needed: BTreeSet<&str> =
+        text.lines().filter_map(|line| line.split_whitespace().next()?.rsplit('/').next()).collect();
     // gcr.io/distroless/cc-debian12: glibc and libgcc.
-    let there = ["linux-vdso.so.1", "libc.so.6", "libgcc_s.so.1", "libm.so.6", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"];
+    let there =
+        ["linux-vdso.so.1", "libc.so.6", "libgcc_s.so.1", "libm.so.6", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"];
     let missing: Vec<_> = needed.iter().filter(|library| !there.contains(library)).collect();
     assert!(missing.is_empty(), "the last stage has no {missing:?}");
 }

@@ -2,6 +2,8 @@
 
 mod certificates;
 mod client;
+#[cfg(feature = "cluster")]
+mod cluster;
 mod connections;
 mod process;
 mod requests;

@@ -63,10 +63,10 @@ async fn a_swap_the_kubelets_way_fails_no_handshake() {
     for stream in streams {
         stream.await.expect("every handshake succeeds");
     }
-    assert_eq!(metric(server.http, "supercargo_certificate_reloads_total").await as u64, 7);
+    assert_eq!(metric(server.http, "supercargo_certificate_reloads_total").await, 7);
     assert!(
         metric(server.http, r#"supercargo_certificate_not_after_timestamp_seconds{certificate="server"}"#).await
-            > 1.7e9
+            > 1_700_000_000
     );
 }
 
@@ -75,15 +75,13 @@ async fn a_broken_pair_keeps_the_old_one_and_is_counted_once() {
     let server = start(engine(), |_| {}).await;
     let (folder, other) = (server.folder.path(), issue());
     let failures = "supercargo_certificate_reload_failures_total";
-    let mut expected = 0;
-    for text in [other.server.key.as_bytes(), b"not PEM", b""] {
+    for (expected, text) in [(1, other.server.key.as_bytes()), (2, b"not PEM"), (3, b"")] {
         std::fs::write(folder.join("tls.key"), text).unwrap();
-        expected += 1;
-        eventually("the failure is counted", async || metric(server.http, failures).await as u64 == expected).await;
+        eventually("the failure is counted", async || metric(server.http, failures).await == expected).await;
         server.client.connect().await.unwrap();
     }
     std::fs::remove_file(folder.join("tls.key")).unwrap();
-    eventually("a missing file is counted", async || metric(server.http, failures).await as u64 == 4).await;
+    eventually("a missing file is counted", async || metric(server.http, failures).await == 4).await;
     server.client.connect().await.unwrap();
 
     write_pair(folder, &other.server);

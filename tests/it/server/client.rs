@@ -141,10 +141,10 @@ pub async fn get(address: SocketAddr, path: &str) -> (u16, String) {
 }
 
 /// The number that a metric has; 0 when it was never counted.
-pub async fn metric(address: SocketAddr, name: &str) -> f64 {
+pub async fn metric(address: SocketAddr, name: &str) -> u64 {
     let (_, text) = get(address, "/metrics").await;
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    line.map_or(0.0, |value| value.parse().unwrap())
+    line.map_or(0, |value| value.parse().unwrap())
 }
 
 /// Asks again and again until it holds.

@@ -161,7 +161,7 @@ async fn a_secret_in_a_review_is_in_no_log_no_metric_and_no_answer() {
             review("u-2", "ConfigMap", &format!(r#"{{"data":{{"password":"{SECRET}"}}}}"#)),
             review("u-3", "Pod", &deep),
             review("u-4", "Pod", &format!("{{\"a\": {SECRET}}}")),
-            format!("{SECRET}"),
+            SECRET.to_owned(),
             format!(r#""{SECRET}""#),
             format!(r#"{{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":"{SECRET}"}}"#),
             format!(

@@ -94,7 +94,7 @@ async fn each_wrong_request_gets_its_own_error_and_the_next_one_is_answered() {
     answers(&server.client).await;
     let charset = request("POST", "/validate", "Application/JSON; charset=utf-8", "");
     assert_eq!(server.client.send(charset).await.unwrap().status, 400);
-    assert!(metric(server.http, r#"supercargo_faults_total{reason="content-type"}"#).await >= 2.0);
+    assert!(metric(server.http, r#"supercargo_faults_total{reason="content-type"}"#).await >= 2);
 }
 
 #[tokio::test]
@@ -111,7 +111,7 @@ async fn a_body_may_have_32_mib_and_not_one_byte_more() {
     over.fault(413);
 
     answers(&server.client).await;
-    assert!(metric(server.http, "supercargo_body_in_flight_bytes").await < 1.0);
+    assert!(metric(server.http, "supercargo_body_in_flight_bytes").await == 0);
 }
 
 #[tokio::test]
@@ -147,9 +147,9 @@ async fn a_panic_costs_one_http_500_and_a_metric() {
         assert!(message.contains("report") && !message.contains("hunter"), "{message}");
         answers(&server.client).await;
     }
-    assert_eq!(metric(server.http, "supercargo_panics_total").await as u64, 3);
+    assert_eq!(metric(server.http, "supercargo_panics_total").await, 3);
     let faults = r#"supercargo_reviews_total{webhook="validate",operation="CREATE",kind="Pod",decision="fault"}"#;
-    assert_eq!(metric(server.http, faults).await as u64, 2);
+    assert_eq!(metric(server.http, faults).await, 2);
 }
 
 #[tokio::test]

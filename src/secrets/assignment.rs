@@ -1,0 +1,450 @@
+//! Finds the value that a name in a text is given: `key=value`, `key: value`, `"key": "value"`, `--key value`, `<key>value</key>`,
+//! `name: key` followed by `value: ...`.
+//!
+//! Works outwards from one place in the text and looks no further than a bounded way, so that a text with many such places stays
+//! linear. Knows notations and nothing of what makes a name or a value a secret.
+
+use std::ops::Range;
+
+use super::classify::Manner;
+
+/// A name, its value, and how they were told apart.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Assignment {
+    pub(super) key: Range<usize>,
+    pub(super) value: Range<usize>,
+    pub(super) manner: Manner,
+}
+
+/// Longer names are no names.
+const MAX_KEY: usize = 96;
+/// Longer values are files, which other layers read.
+const MAX_VALUE: usize = 2048;
+/// How far back a line's beginning is looked for.
+const LOOK_BACK: usize = 160;
+
+/// A cursor over the text.
+struct Reader<'t> {
+    bytes: &'t [u8],
+    at: usize,
+}
+
+impl Reader<'_> {
+    fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    fn next_is(&self, text: &[u8]) -> bool {
+        self.bytes[self.at..].starts_with(text)
+    }
+
+    fn eat(&mut self, byte: u8) -> bool {
+        let is = self.peek() == Some(byte);
+        self.at += usize::from(is);
+        is
+    }
+
+    fn skip_blanks(&mut self) -> usize {
+        let start = self.at;
+        while self.at - start < 64 && matches!(self.peek(), Some(b' ' | b'\t')) {
+            self.at += 1;
+        }
+        self.at - start
+    }
+
+    /// A quote, or one behind a backslash; returns how it closes.
+    fn quote(&mut self) -> Option<Quote> {
+        let escaped = self.peek() == Some(b'\\') && self.bytes.get(self.at + 1).is_some_and(|b| b"\"'".contains(b));
+        let mark = self.bytes.get(self.at + usize::from(escaped)).copied().filter(|b| b"\"'`".contains(b))?;
+        self.at += 1 + usize::from(escaped);
+        Some(Quote { mark, escaped })
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Quote {
+    mark: u8,
+    escaped: bool,
+}
+
+fn in_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"_-.".contains(&byte)
+}
+
+/// The whole name around the word at `hit`; `None` when it is too long to be one.
+pub(super) fn name(bytes: &[u8], hit: &Range<usize>) -> Option<Range<usize>> {
+    let back = bytes[..hit.start].iter().rev().take(MAX_KEY).take_while(|b| in_name(**b)).count();
+    let ahead = bytes[hit.end..].iter().take(MAX_KEY).take_while(|b| in_name(**b)).count();
+    if back == MAX_KEY || ahead == MAX_KEY {
+        return None;
+    }
+    let (mut start, mut end) = (hit.start - back, hit.end + ahead);
+    while end > hit.end && b".-".contains(&bytes[end - 1]) {
+        end -= 1;
+    }
+    while start < hit.start && bytes[start] == b'.' {
+        start += 1;
+    }
+    // `\npassword` in an escaped text.
+    if start < hit.start && start > 0 && bytes[start - 1] == b'\\' && b"nrt".contains(&bytes[start]) {
+        start += 1;
+    }
+    Some(start..end)
+}
+
+/// The assignment to the name at `key`.
+pub(super) fn at(text: &str, key: Range<usize>) -> Option<Assignment> {
+    let bytes = text.as_bytes();
+    let before = key.start.checked_sub(1).map(|at| bytes[at]);
+    let line = line_before(bytes, key.start);
+    if is_comment(line) {
+        return None;
+    }
+    let mut reader = Reader { bytes, at: key.end };
+    if before == Some(b'<') && reader.eat(b'>') {
+        return element(text, key, reader.at);
+    }
+    let key_quote = reader.quote();
+    if key_quote.is_some() {
+        reader.eat(b']');
+    }
+    let after_name = reader.at;
+    let blanks = reader.skip_blanks();
+    let flag = bytes[key.start] == b'-' && matches!(before, None | Some(b' ' | b'\t' | b'\n' | b'"' | b'\'' | b'='));
+    let after_blanks = reader.at;
+    if let Some(sign) = separator(&mut reader, key_quote.is_none()) {
+        let spaced = reader.skip_blanks() > 0 || blanks > 0;
+        return value(text, key, line, reader, sign, spaced);
+    }
+    reader.at = after_blanks;
+    if flag && blanks > 0 && key_quote.is_none() {
+        return word(text, key, reader, Manner::Line).filter(|found| bytes[found.value.start] != b'-');
+    }
+    if blanks > 0 && key_quote.is_none() && takes_a_blank(&text[key.clone()], line) {
+        return word(text, key, reader, Manner::Line);
+    }
+    reader.at = after_name;
+    named_value(text, key, line, reader)
+}
+
+/// `=`, `:`, `:=`, `=>`, also behind a type's name; not `==`, `::`, `://`.
+fn separator(reader: &mut Reader<'_>, may_be_typed: bool) -> Option<u8> {
+    let start = reader.at;
+    for _ in 0..2 {
+        match reader.peek() {
+            Some(b':') if reader.next_is(b"::") || reader.next_is(b"://") => return None,
+            Some(b'=') if reader.next_is(b"==") || reader.next_is(b"=~") => return None,
+            Some(sign @ (b':' | b'=')) => {
+                reader.at += 1;
+                if sign == b':' && reader.eat(b'=') {
+                    return Some(b'=');
+                }
+                if sign == b'=' {
+                    reader.eat(b'>');
+                }
+                // `token: string = "..."`
+                let annotated = reader.at;
+                if sign == b':' {
+                    reader.skip_blanks();
+                    if type_name(reader) && reader.eat(b'=') {
+                        return Some(b'=');
+                    }
+                }
+                reader.at = annotated;
+                return Some(sign);
+            }
+            Some(b'a'..=b'z' | b'A'..=b'Z')
+                if may_be_typed && reader.at > start || reader.bytes.get(start.wrapping_sub(1)) == Some(&b' ') =>
+            {
+                if !type_name(reader) || !matches!(reader.peek(), Some(b'=')) {
+                    return None;
+                }
+            }
+            _ => return None,
+        }
+    }
+    None
+}
+
+/// Skips a short word of letters and the blanks after it.
+fn type_name(reader: &mut Reader<'_>) -> bool {
+    let len = reader.bytes[reader.at..].iter().take(14).take_while(|b| b.is_ascii_alphabetic()).count();
+    reader.at += len;
+    reader.skip_blanks();
+    (2..14).contains(&len)
+}
+
+/// The text between the line's beginning and `at`, as far as it is looked at.
+fn line_before(bytes: &[u8], at: usize) -> &[u8] {
+    let from = at.saturating_sub(LOOK_BACK);
+    let start = bytes[from..at].iter().rposition(|b| *b == b'\n').map_or(from, |newline| from + newline + 1);
+    &bytes[start..at]
+}
+
+fn is_comment(line: &[u8]) -> bool {
+    let line = line.trim_ascii_start();
+    line.starts_with(b"#")
+        || line.starts_with(b"//") && !line.starts_with(b"//registry") && !line.windows(2).any(|w| w == b":_")
+        || line.starts_with(b"; ")
+        || line.starts_with(b"* ")
+        || line.starts_with(b"<!--")
+        || line.windows(3).any(|w| w == b" # ")
+}
+
+/// Whether the name is the first thing on its line, but for what assignments begin with.
+fn begins_line(line: &[u8]) -> bool {
+    let line = line.trim_ascii();
+    line.is_empty()
+        || [
+            &b"-"[..],
+            b"export",
+            b"- export",
+            b"set",
+            b"ENV",
+            b"\"",
+            b"'",
+            b"- \"",
+            b"-\"",
+            b"- '",
+            b"let",
+            b"var",
+            b"const",
+            b"{",
+            b"{\"",
+            b"declare",
+        ]
+        .contains(&line)
+}
+
+/// Names that a blank separates from the value: .netrc, redis.conf, and SQL.
+fn takes_a_blank(name: &str, line: &[u8]) -> bool {
+    match name {
+        "requirepass" | "masterauth" => line.trim_ascii().is_empty(),
+        "password" | "passwd" => {
+            let has = |word: &[u8]| line.windows(word.len()).any(|w| w == word);
+            has(b"login ") || has(b"machine ")
+        }
+        _ => false,
+    }
+}
+
+/// The value that follows a separator.
+fn value(
+    text: &str,
+    key: Range<usize>,
+    line: &[u8],
+    mut reader: Reader<'_>,
+    sign: u8,
+    spaced: bool,
+) -> Option<Assignment> {
+    let bytes = text.as_bytes();
+    // `b"..."`, `@"..."` and `!!str "..."` of languages that mark their strings.
+    if matches!(reader.peek(), Some(b'b' | b'r' | b'u' | b'@'))
+        && reader.bytes.get(reader.at + 1).is_some_and(|b| b"\"'".contains(b))
+    {
+        reader.at += 1;
+    }
+    if let Some(quote) = reader.quote() {
+        // `'password = ' + x`: the quote ends a string that the name stands in.
+        let open =
+            line.iter().filter(|b| **b == quote.mark).count() % 2 == 1 && !bytes[..key.start].ends_with(&[quote.mark]);
+        if open && !quote.escaped && !line.contains(&b'\\') {
+            return None;
+        }
+        return quoted(text, key, reader.at, quote);
+    }
+    if sign == b':' && matches!(reader.peek(), Some(b'|' | b'>')) {
+        return block(text, key, reader.at);
+    }
+    let first = begins_line(line);
+    let to_the_end = first && (sign == b':' || spaced);
+    let rest = &bytes[reader.at..bytes.len().min(reader.at + MAX_VALUE + 1)];
+    let mut len = rest.iter().position(|b| *b == b'\n' || *b == b'\r').unwrap_or(rest.len());
+    let line_value = &rest[..len];
+    if to_the_end {
+        if let Some(comment) = line_value.windows(2).position(|w| w == b" #") {
+            len = comment;
+        }
+        if let Some(more) = line_value[..len]
+            .windows(3)
+            .position(|w| w[0] == b';' && w[1].is_ascii_alphabetic() && w[2].is_ascii_alphanumeric())
+        {
+            len = more;
+        }
+    } else {
+        let stops: &[u8] = if first { b" \t;\"'`" } else { b" \t,;&\"'`<>)]}|" };
+        len = line_value.iter().position(|b| stops.contains(b)).unwrap_or(len);
+    }
+    // The text may be a string inside another: `a=b\nc=d`.
+    if let Some(escape) = rest[..len].windows(2).position(|w| w[0] == b'\\' && b"nrt\"".contains(&w[1])) {
+        len = escape;
+    }
+    let trimmed = rest[..len].trim_ascii_end();
+    let trimmed = trimmed.strip_suffix(b",").or_else(|| trimmed.strip_suffix(b";")).unwrap_or(trimmed);
+    let manner = if to_the_end && sign == b'=' || !first && spaced { Manner::Bare } else { Manner::Line };
+    finish(key, reader.at..reader.at + trimmed.len(), manner)
+}
+
+fn finish(key: Range<usize>, value: Range<usize>, manner: Manner) -> Option<Assignment> {
+    (!value.is_empty() && value.len() <= MAX_VALUE).then_some(Assignment { key, value, manner })
+}
+
+/// Up to the closing quote, on the same line.
+fn quoted(text: &str, key: Range<usize>, start: usize, quote: Quote) -> Option<Assignment> {
+    let rest = &text.as_bytes()[start..text.len().min(start + MAX_VALUE + 2)];
+    let mut at = 0;
+    let end = loop {
+        match rest.get(at)? {
+            b'\n' => return None,
+            b'\\' if quote.escaped && rest.get(at + 1) == Some(&quote.mark) => break at,
+            b'\\' if !quote.escaped => at += 2,
+            byte if *byte == quote.mark && !quote.escaped => break at,
+            _ => at += 1,
+        }
+    };
+    finish(key, start..start + end, Manner::Quoted)
+}
+
+/// One word, quoted or not.
+fn word(text: &str, key: Range<usize>, mut reader: Reader<'_>, manner: Manner) -> Option<Assignment> {
+    if let Some(quote) = reader.quote() {
+        return quoted(text, key, reader.at, quote);
+    }
+    let rest = &text.as_bytes()[reader.at..text.len().min(reader.at + MAX_VALUE + 1)];
+    let len = rest.iter().position(|b| b.is_ascii_whitespace() || b"\"'`;|&<>".contains(b)).unwrap_or(rest.len());
+    finish(key, reader.at..reader.at + len, manner)
+}
+
+/// The first line of a YAML block.
+fn block(text: &str, key: Range<usize>, at: usize) -> Option<Assignment> {
+    let bytes = text.as_bytes();
+    let rest = &bytes[at..bytes.len().min(at + MAX_VALUE)];
+    let header = rest.iter().position(|b| *b == b'\n')?;
+    if header > 4 {
+        return None;
+    }
+    let start = at + header + 1;
+    let rest = &bytes[start..bytes.len().min(start + MAX_VALUE)];
+    let indent = rest.iter().take_while(|b| **b == b' ').count();
+    let len = rest[indent..].iter().position(|b| *b == b'\n').unwrap_or(rest.len() - indent);
+    let len = rest[indent..indent + len].trim_ascii_end().len();
+    finish(key, start + indent..start + indent + len, Manner::Line)
+}
+
+/// `<password>value</password>`.
+fn element(text: &str, key: Range<usize>, start: usize) -> Option<Assignment> {
+    let rest = &text.as_bytes()[start..text.len().min(start + MAX_VALUE)];
+    let end = rest.iter().position(|b| *b == b'<')?;
+    rest[end..].starts_with(b"</").then_some(())?;
+    finish(key, start..start + end, Manner::Quoted)
+}
+
+/// `name: DB_PASSWORD` and then `value: x`, in YAML, JSON and XML: the name is a value itself.
+fn named_value(text: &str, key: Range<usize>, line: &[u8], mut reader: Reader<'_>) -> Option<Assignment> {
+    let named = line.trim_ascii_end();
+    let named = named.strip_suffix(b"\"").or_else(|| named.strip_suffix(b"'")).unwrap_or(named);
+    let named = named.strip_suffix(b"\\").unwrap_or(named).trim_ascii_end();
+    let named = named.strip_suffix(b":").or_else(|| named.strip_suffix(b"="))?.trim_ascii_end();
+    let is_name = |b: &[u8]| {
+        let b = b.strip_suffix(b"\"").or_else(|| b.strip_suffix(b"'")).unwrap_or(b);
+        let b = b.strip_suffix(b"\\").unwrap_or(b);
+        b.ends_with(b"name") || b.ends_with(b"key") || b.ends_with(b"Name") || b.ends_with(b"Key")
+    };
+    if !is_name(named) {
+        return None;
+    }
+    let start = reader.at;
+    while reader.at - start < 64 && reader.peek().is_some_and(|b| b.is_ascii_whitespace() || b == b',') {
+        reader.at += 1;
+    }
+    while reader.next_is(b"\\n") && reader.at - start < 64 {
+        reader.at += 2;
+        reader.skip_blanks();
+    }
+    if reader.at == start {
+        return None;
+    }
+    let quote = reader.quote();
+    let word = [&b"value"[..], b"Value", b"defaultValue", b"stringValue", b"VALUE"]
+        .into_iter()
+        .find(|word| reader.next_is(word))?;
+    reader.at += word.len();
+    if quote.is_some() {
+        reader.quote()?;
+    }
+    reader.skip_blanks();
+    if !matches!(reader.peek(), Some(b':' | b'=')) {
+        return None;
+    }
+    reader.at += 1;
+    reader.skip_blanks();
+    if let Some(quote) = reader.quote() {
+        return quoted(text, key, reader.at, quote);
+    }
+    let rest = &text.as_bytes()[reader.at..text.len().min(reader.at + MAX_VALUE + 1)];
+    let len = rest.iter().position(|b| b"\n\r,}".contains(b)).unwrap_or(rest.len());
+    let len = rest[..len].trim_ascii_end().len();
+    finish(key, reader.at..reader.at + len, Manner::Line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(text: &str, word: &str) -> Option<(String, String, Manner)> {
+        let start = text.find(word)?;
+        let key = name(text.as_bytes(), &(start..start + word.len()))?;
+        at(text, key).map(|a| (text[a.key].to_owned(), text[a.value].to_owned(), a.manner))
+    }
+
+    fn value(text: &str, word: &str) -> Option<String> {
+        of(text, word).map(|(_, value, _)| value)
+    }
+
+    #[test]
+    fn every_notation_gives_its_value() {
+        for (text, expected) in [
+            ("DB_PASSWORD=x1y2", "x1y2"),
+            ("export DB_PASSWORD=x1y2 && run", "x1y2"),
+            ("db:\n  password: x1y2 # note", "x1y2"),
+            ("password: \"x1 y2\"", "x1 y2"),
+            ("{\"password\": \"x1y2\", \"a\": 1}", "x1y2"),
+            ("{\\\"password\\\": \\\"x1y2\\\"}", "x1y2"),
+            ("--admin-password x1y2 --foo", "x1y2"),
+            ("--admin-password=x1y2 --foo", "x1y2"),
+            ("<password>x1y2</password>", "x1y2"),
+            ("<p name=\"password\" value=\"x1y2\"/>", "x1y2"),
+            ("- name: DB_password\n  value: x1y2", "x1y2"),
+            ("{\"name\": \"DB_password\", \"value\": \"x1y2\"}", "x1y2"),
+            ("Server=a;User=b;password=x1y2;Encrypt=True", "x1y2"),
+            ("jdbc:mysql://h/db?user=a&password=x1y2", "x1y2"),
+            ("machine h login u password x1y2", "x1y2"),
+            ("my_password := `x1y2`", "x1y2"),
+            ("var password string = \"x1y2\"", "x1y2"),
+            ("config['password'] = 'x1y2'", "x1y2"),
+            ("password: |\n    x1y2\n", "x1y2"),
+            ("a=b\\npassword=x1y2\\nc=d", "x1y2"),
+        ] {
+            assert_eq!(
+                value(text, "password").or_else(|| value(text, "PASSWORD")).as_deref(),
+                Some(expected),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_assigns_nothing_gives_nothing() {
+        for text in [
+            "# password: x1y2",
+            "if password == x1y2",
+            "password",
+            "password:",
+            "DB_PASSWORD=<password>\n<b>",
+            "the password is x",
+            "password::new",
+        ] {
+            assert_eq!(value(text, "password"), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,558 @@
+//! Reads the name of a field: what kind of secret it says it holds, if any.
+//!
+//! A name is cut into words; the last one that counts, its head, must name a secret. `DB_PASSWORD` does, `DB_PASSWORD_FILE` is
+//! about a file. Knows names only.
+
+/// What the head of a name says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::secrets) enum Head {
+    /// Chosen by people: any literal counts.
+    Password,
+    /// A client secret, a session secret; also what people call the name of a Secret.
+    Secret,
+    /// Made by a machine.
+    Token,
+    /// An API key, an encryption key.
+    Key,
+    /// Credentials.
+    Credential,
+    /// The value of an `Authorization` header.
+    Authorization,
+    /// `key` after a word that says nothing about it.
+    BareKey,
+    /// Holds an address with a password in it, which layer B reads.
+    ConnectionString,
+}
+
+impl Head {
+    /// The kind of secret, as a person says it.
+    pub(in crate::secrets) fn what(self) -> &'static str {
+        match self {
+            Head::Password => "password",
+            Head::Secret => "secret",
+            Head::Token => "token",
+            Head::Key | Head::BareKey => "secret key",
+            Head::Credential | Head::Authorization => "credentials",
+            Head::ConnectionString => "connection string",
+        }
+    }
+}
+
+/// More words than any name has; the head is at the end, so the first ones are dropped.
+const MAX_WORDS: usize = 16;
+
+/// The words of a name: split at separators and where CamelCase turns.
+struct Words<'n> {
+    words: [&'n str; MAX_WORDS],
+    len: usize,
+}
+
+impl<'n> Words<'n> {
+    fn of(name: &'n str) -> Self {
+        let mut words = Words { words: [""; MAX_WORDS], len: 0 };
+        let bytes = name.as_bytes();
+        let mut start = 0;
+        for at in 0..=bytes.len() {
+            let end = at == bytes.len() || !bytes[at].is_ascii_alphanumeric();
+            let turn = !end && at > start && turns(bytes, at);
+            if end || turn {
+                if let Some(word) = name.get(start..at).filter(|word| !word.is_empty()) {
+                    words.push(word);
+                }
+                start = if turn { at } else { at + 1 };
+            }
+        }
+        words
+    }
+
+    fn push(&mut self, word: &'n str) {
+        if self.len == MAX_WORDS {
+            self.words.rotate_left(1);
+            self.len -= 1;
+        }
+        self.words[self.len] = word;
+        self.len += 1;
+    }
+
+    fn all(&self) -> &[&'n str] {
+        &self.words[..self.len]
+    }
+}
+
+/// "dbPassword" turns at P, "APIKey" at K; "APIKEY" and "OAuth2" do not.
+fn turns(bytes: &[u8], at: usize) -> bool {
+    let (before, here) = (bytes[at - 1], bytes[at]);
+    here.is_ascii_uppercase()
+        && (before.is_ascii_lowercase()
+            || (before.is_ascii_digit() && bytes.get(at + 1).is_some_and(u8::is_ascii_lowercase))
+            || (before.is_ascii_uppercase() && bytes.get(at + 1).is_some_and(u8::is_ascii_lowercase)))
+}
+
+/// Words after the head that leave the meaning as it is: "password1", "API_TOKEN_PROD", "SECRET_KEY_BASE".
+const HARMLESS_TAILS: &[&str] = &[
+    "base",
+    "value",
+    "val",
+    "string",
+    "str",
+    "text",
+    "plain",
+    "plaintext",
+    "raw",
+    "base64",
+    "b64",
+    "hex",
+    "prod",
+    "production",
+    "dev",
+    "staging",
+    "stage",
+    "test",
+    "live",
+    "main",
+    "primary",
+    "secondary",
+    "default",
+    "old",
+    "new",
+    "current",
+    "previous",
+    "v1",
+    "v2",
+    "v3",
+    "data",
+    "content",
+    "literal",
+    "a",
+    "b",
+    "rw",
+    "ro",
+    "read",
+    "write",
+    "backup",
+    "local",
+    "global",
+    "master",
+    "admin",
+    "root",
+    "internal",
+    "var",
+];
+
+/// Words before `key` that make it a secret one.
+const KEY_OF: &[&str] = &[
+    "api",
+    "access",
+    "secret",
+    "private",
+    "priv",
+    "encryption",
+    "encrypt",
+    "encoding",
+    "crypt",
+    "crypto",
+    "cipher",
+    "decryption",
+    "signing",
+    "sign",
+    "signature",
+    "master",
+    "auth",
+    "authentication",
+    "license",
+    "licence",
+    "app",
+    "application",
+    "shared",
+    "storage",
+    "session",
+    "cookie",
+    "jwt",
+    "hmac",
+    "aes",
+    "admin",
+    "root",
+    "write",
+    "ingest",
+    "ingestion",
+    "subscription",
+    "account",
+    "webhook",
+    "integration",
+    "security",
+    "server",
+    "consumer",
+    "client",
+    "rsa",
+    "tls",
+    "ssl",
+    "gpg",
+    "pgp",
+    "wireguard",
+    "psk",
+    "preshared",
+    "recovery",
+    "unseal",
+    "service",
+    "deploy",
+    "personal",
+    "user",
+    "host",
+    "function",
+    "instrumentation",
+    "insert",
+    "salt",
+    "fernet",
+    "keystore",
+    "gateway",
+    "platform",
+    "rest",
+    "functions",
+    "dsa",
+    "ed25519",
+    "ssh",
+    "peer",
+    "management",
+    "validation",
+    "registration",
+    "oauth",
+    "bot",
+    "search",
+    "feed",
+];
+
+/// Words before `key` that make it an identifier of data, not a secret.
+const KEY_NOT_OF: &[&str] = &[
+    "public",
+    "pub",
+    "publishable",
+    "cache",
+    "partition",
+    "sort",
+    "routing",
+    "row",
+    "lookup",
+    "object",
+    "label",
+    "annotation",
+    "topic",
+    "group",
+    "message",
+    "index",
+    "hash",
+    "dedup",
+    "idempotency",
+    "map",
+    "primary",
+    "foreign",
+    "unique",
+    "config",
+    "configmap",
+    "data",
+    "json",
+    "field",
+    "column",
+    "registry",
+    "metadata",
+    "tag",
+    "env",
+    "file",
+    "property",
+    "prop",
+    "dict",
+    "name",
+    "node",
+    "taint",
+    "toleration",
+    "topology",
+    "context",
+    "state",
+    "storage_class",
+    "sub",
+    "translation",
+    "i18n",
+    "issue",
+    "project",
+    "lock",
+    "s3",
+    "bucket",
+    "image",
+    "color",
+    "legend",
+    "hot",
+    "enter",
+    "escape",
+    "short",
+    "feature",
+    "flag",
+    "ref",
+    "selector",
+    "filter",
+    "group_by",
+    "template",
+    "version",
+    "window",
+    "shard",
+    "host_key_checking",
+    "by",
+    "no",
+    "last",
+    "first",
+    "next",
+    "for",
+    "on",
+    "with",
+    "of",
+    "the",
+    "any",
+    "each",
+    "every",
+    "same",
+    "this",
+    "that",
+    "remote",
+    "secretref",
+    "record",
+    "ordering",
+    "sharding",
+    "distribution",
+    "aggregation",
+    "event",
+    "queue",
+    "exchange",
+    "binding",
+    "attribute",
+    "claim",
+    "param",
+    "parameter",
+    "header",
+    "query",
+    "path",
+    "url",
+    "item",
+    "list",
+    "array",
+    "set",
+    "hashmap",
+    "tree",
+    "trie",
+    "kv",
+    "consul",
+    "etcd",
+    "zookeeper",
+    "redis",
+    "locale",
+    "language",
+    "lang",
+    "dashboard",
+    "panel",
+    "metric",
+    "series",
+    "time",
+    "date",
+    "certificate",
+    "cert",
+    "ca",
+    "known",
+    "authorized",
+    "trusted",
+    "verification",
+    "verify",
+];
+
+/// What a name says about a secret; `None` when it names none.
+pub(in crate::secrets) fn head(name: &str) -> Option<Head> {
+    let name = name.trim();
+    if name.is_empty() || name.len() > 128 {
+        return None;
+    }
+    // What stands before the slash of an annotation's key is a domain, or says that the rest is only about a secret.
+    let (domain, name) = name.rsplit_once('/').unwrap_or(("", name));
+    if ["checksum", "hash", "sha256", "sha"].contains(&domain) {
+        return None;
+    }
+    let words = Words::of(name);
+    let mut words = words.all();
+    while let Some((last, rest)) = words.split_last() {
+        let digits = last.bytes().all(|b| b.is_ascii_digit());
+        if (digits || HARMLESS_TAILS.iter().any(|tail| tail.eq_ignore_ascii_case(last))) && !rest.is_empty() {
+            words = rest;
+        } else {
+            break;
+        }
+    }
+    let (last, before) = words.split_last()?;
+    let last = last.trim_end_matches(|c: char| c.is_ascii_digit());
+    let previous = before.last().copied().unwrap_or_default();
+    let is = |list: &[&str], word: &str| list.iter().any(|known| known.eq_ignore_ascii_case(word));
+    // "ALLOW_EMPTY_PASSWORD", "ENABLE_PASSWORD", "no_password", "has-token", "use_auth".
+    if before.iter().any(|word| {
+        is(
+            &[
+                "allow",
+                "enable",
+                "enabled",
+                "disable",
+                "require",
+                "requires",
+                "required",
+                "has",
+                "use",
+                "uses",
+                "skip",
+                "no",
+                "without",
+                "generate",
+                "validate",
+                "is",
+                "needs",
+                "automount",
+                "show",
+                "hide",
+                "reset",
+                "forgot",
+                "change",
+                "public",
+                "hashed",
+                "max",
+                "min",
+                "checksum",
+                "digest",
+                "fingerprint",
+                "not",
+                "hash",
+            ],
+            word,
+        )
+    }) {
+        return None;
+    }
+    let lower = last.to_ascii_lowercase();
+    let lower = lower.as_str();
+    if ends(lower, &["password", "passwd", "passphrase", "passwort", "passcode", "pwd", "passw", "passwrd"])
+        || is(&["pass", "pw", "psw", "pswd", "psk"], lower)
+        || (lower.ends_with("pass")
+            && !ends(lower, &["bypass", "compass", "trespass", "surpass", "encompass", "overpass", "underpass"]))
+        || ["rootpw", "bindpw", "adminpw", "userpw", "dbpw", "masterauth", "credspw"].contains(&lower)
+    {
+        return Some(Head::Password);
+    }
+    if lower.ends_with("secret") || lower == "clientsecret" {
+        return Some(Head::Secret);
+    }
+    if lower.ends_with("token") || (lower == "pat" && !before.is_empty()) {
+        return (!is(
+            &[
+                "csrf",
+                "page",
+                "next",
+                "continuation",
+                "sync",
+                "stop",
+                "end",
+                "eos",
+                "bos",
+                "pad",
+                "special",
+                "mask",
+                "unk",
+                "sep",
+                "cls",
+                "cancellation",
+                "resume",
+                "max",
+                "min",
+                "design",
+            ],
+            previous,
+        ))
+        .then_some(Head::Token);
+    }
+    if lower.ends_with("apikey")
+        || lower.ends_with("secretkey")
+        || lower.ends_with("accesskey")
+        || lower.ends_with("privatekey")
+        || ends(
+            lower,
+            &[
+                "authkey",
+                "signingkey",
+                "encryptionkey",
+                "masterkey",
+                "licensekey",
+                "licencekey",
+                "sharedkey",
+                "sessionkey",
+                "serverkey",
+                "appkey",
+                "servicekey",
+                "accountkey",
+                "clientkey",
+                "secretkeybase",
+                "presharedkey",
+                "hmackey",
+                "jwtkey",
+                "cryptkey",
+            ],
+        )
+    {
+        return Some(Head::Key);
+    }
+    if lower == "key"
+        || lower == "keys" && is(&["api", "secret", "private", "access", "unseal", "encryption", "signing"], previous)
+    {
+        if is(KEY_OF, previous) {
+            return Some(Head::Key);
+        }
+        // "public_api_key" was sorted out above; "STRIPE_KEY", "uptimerobot_KEY" are left to the value.
+        return (!previous.is_empty() && !is(KEY_NOT_OF, previous)).then_some(Head::BareKey);
+    }
+    if is(&["credential", "credentials", "creds", "cred"], lower) {
+        return Some(Head::Credential);
+    }
+    if lower == "authentication" || lower == "header" && is(&["auth", "authorization", "bearer", "token"], previous) {
+        return Some(Head::Authorization);
+    }
+    if is(&["authorization", "auth", "httpauth", "basicauth", "userpwd", "userpass", "authn"], lower) {
+        return Some(Head::Authorization);
+    }
+    if lower == "connectionstring" || (lower == "string" && previous.eq_ignore_ascii_case("connection")) {
+        return Some(Head::ConnectionString);
+    }
+    None
+}
+
+fn ends(word: &str, list: &[&str]) -> bool {
+    list.iter().any(|end| word.ends_with(end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_head_decides() {
+        for (name, expected) in [
+            ("DB_PASSWORD", Some(Head::Password)),
+            ("dbPassword", Some(Head::Password)),
+            ("DBPASSWORD", Some(Head::Password)),
+            ("password1", Some(Head::Password)),
+            ("AWS_SECRET_ACCESS_KEY", Some(Head::Key)),
+            ("SECRET_KEY_BASE", Some(Head::Key)),
+            ("--auth-token", Some(Head::Token)),
+            ("example.com/api-key", Some(Head::Key)),
+            ("uptimerobot_KEY", Some(Head::BareKey)),
+            ("DB_PASSWORD_FILE", None),
+            ("secretName", None),
+            ("tokenReview", None),
+            ("CACHE_KEY", None),
+            ("STRIPE_PUBLISHABLE_KEY", None),
+            ("key", None),
+            ("bypass", None),
+            ("ALLOW_EMPTY_PASSWORD", None),
+            ("author", None),
+        ] {
+            assert_eq!(head(name), expected, "{name}");
+        }
+    }
+}

@@ -1,0 +1,324 @@
+//! Reads the value of a field whose name speaks of a secret: what it can be instead.
+//!
+//! Knows values only; placeholders and references are `placeholder`'s.
+
+use crate::secrets::random;
+
+/// A value without the quotes around it.
+pub(super) fn unquoted(value: &str) -> &str {
+    let value = value.trim();
+    let bytes = value.as_bytes();
+    match (bytes.first(), bytes.last()) {
+        (Some(first), Some(last)) if bytes.len() >= 2 && first == last && b"\"'`".contains(first) => {
+            &value[1..value.len() - 1]
+        }
+        _ => value,
+    }
+}
+
+/// Numbers, switches, paths, addresses, public keys, hashes, whole files: whatever the key is called.
+pub(super) fn is_no_secret(value: &str) -> bool {
+    value.len() < 2
+        || value.len() > 4096
+        || is_switch(value)
+        || is_quantity(value)
+        || is_path(value)
+        || value.contains("://")
+        || value.starts_with("sha256:")
+        || value.starts_with("-----BEGIN")
+        || value.starts_with("LS0tLS1CRUdJTi")
+        || ["ssh-rsa ", "ssh-ed25519 ", "ecdsa-sha2-", "sha256-", "sha384-", "sha512-", "data:"]
+            .iter()
+            .any(|start| value.starts_with(start))
+        || value.contains(".svc") && value.contains('.') && !value.contains(' ') && is_host(value)
+}
+
+fn is_switch(value: &str) -> bool {
+    ["true", "false", "yes", "no", "on", "off", "null", "none", "nil", "~", "enabled", "disabled"]
+        .iter()
+        .any(|word| value.eq_ignore_ascii_case(word))
+}
+
+/// "3600s", "15m", "10Gi", "1.5", "0x10"; a number of digits alone is left to who knows the key.
+fn is_quantity(value: &str) -> bool {
+    let number = value.trim_start_matches(['-', '+']);
+    let digits = number.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.' || c == '_');
+    if digits.len() == number.len() {
+        return false;
+    }
+    let unit = digits.trim();
+    !unit.is_empty()
+        && unit.len() <= 3
+        && number.len() <= 10
+        && unit.bytes().all(|b| b.is_ascii_alphabetic() || b == b'%')
+        && number.bytes().filter(u8::is_ascii_digit).count() < 8
+        && UNITS.contains(&unit)
+}
+
+const UNITS: &[&str] = &[
+    "s", "m", "h", "d", "w", "y", "ms", "us", "ns", "min", "sec", "hr", "k", "K", "M", "G", "Ki", "Mi", "Gi", "Ti",
+    "KB", "MB", "GB", "kb", "mb", "gb", "B", "b", "%",
+];
+
+/// A file or a folder: a leading slash with names after it, or an ending that files have.
+pub(super) fn is_path(value: &str) -> bool {
+    if value.contains(char::is_whitespace) {
+        return false;
+    }
+    let starts = ["./", "../", "~/", "/", "\\\\"].iter().any(|start| value.starts_with(start));
+    // Base64 may begin with a slash, but does not go on in words.
+    if starts && (value.len() < 24 || !random::is_random(value.as_bytes()) || value.matches('/').count() >= 3) {
+        return true;
+    }
+    if value.as_bytes().get(1) == Some(&b':') && value.as_bytes().get(2) == Some(&b'\\') {
+        return true;
+    }
+    let Some((stem, extension)) = value.rsplit_once('.') else { return is_slashed_words(value) };
+    let known = [
+        "pem",
+        "key",
+        "crt",
+        "cer",
+        "cert",
+        "json",
+        "yaml",
+        "yml",
+        "txt",
+        "jks",
+        "p12",
+        "pfx",
+        "env",
+        "ini",
+        "conf",
+        "properties",
+        "gpg",
+        "asc",
+        "pub",
+        "xml",
+        "toml",
+        "sh",
+        "gz",
+        "zip",
+        "keytab",
+        "kdbx",
+        "der",
+        "csr",
+        "sock",
+        "html",
+        "js",
+        "py",
+        "go",
+        "md",
+    ];
+    (known.contains(&extension) && !stem.is_empty()) || is_slashed_words(value)
+}
+
+/// "shop/basic-auth", "secret/data/db": names joined by slashes.
+fn is_slashed_words(value: &str) -> bool {
+    value.contains('/')
+        && value.split('/').all(|part| random::looks_like_name(part.as_bytes()))
+        && value.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-_.:".contains(&b))
+        && !value.bytes().any(|b| b.is_ascii_uppercase())
+}
+
+fn is_host(value: &str) -> bool {
+    value.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b".-:".contains(&b))
+}
+
+/// Words that settings, schemas and programs put where a secret would be.
+pub(super) fn is_word_of_settings(value: &str) -> bool {
+    const WORDS: &[&str] = &[
+        "string",
+        "str",
+        "text",
+        "object",
+        "array",
+        "integer",
+        "int",
+        "number",
+        "boolean",
+        "bool",
+        "bytes",
+        "required",
+        "optional",
+        "undefined",
+        "prompt",
+        "plain",
+        "plaintext",
+        "encrypted",
+        "hashed",
+        "masked",
+        "internal",
+        "external",
+        "auto",
+        "automatic",
+        "generate",
+        "generated",
+        "random",
+        "default",
+        "env",
+        "environment",
+        "file",
+        "vault",
+        "basic",
+        "bearer",
+        "oauth",
+        "oauth2",
+        "oidc",
+        "ldap",
+        "saml",
+        "kerberos",
+        "jwt",
+        "hidden",
+        "md5",
+        "sha256",
+        "sha-256",
+        "scram-sha-256",
+        "scram-sha-512",
+        "bcrypt",
+        "scrypt",
+        "argon2",
+        "pbkdf2",
+        "trust",
+        "ident",
+        "peer",
+        "cert",
+        "certificate",
+        "tls",
+        "mtls",
+        "ssl",
+        "anonymous",
+        "noauth",
+        "simple",
+        "password-file",
+        "value",
+        "field",
+        "unknown",
+        "any",
+        "invalid",
+        "missing",
+        "expired",
+        "refresh",
+        "access",
+        "login",
+        "username",
+        "email",
+        "empty",
+        "always",
+        "never",
+        "allow",
+        "deny",
+        "this",
+        "self",
+        "var",
+        "let",
+        "const",
+        "function",
+        "return",
+        "get",
+        "set",
+        "opaque",
+        "kubernetes.io/tls",
+        "secret",
+        "private",
+        "public",
+        "read",
+        "write",
+        "input",
+        "output",
+        "config",
+        "state",
+        "type",
+    ];
+    WORDS.iter().any(|word| value.eq_ignore_ascii_case(word))
+        && !matches!(value, "secret" | "default" | "random" | "simple" | "vault")
+}
+
+/// `{SHA}`, `$2y$`, `$6$` and their kin: a password's hash and no password.
+pub(super) fn is_hash(value: &str) -> bool {
+    const STARTS: &[&str] = &[
+        "$2a$",
+        "$2b$",
+        "$2y$",
+        "$1$",
+        "$5$",
+        "$6$",
+        "$8$",
+        "$9$",
+        "$apr1$",
+        "$argon2",
+        "$scrypt$",
+        "$pbkdf2",
+        "$y$",
+        "$7$",
+        "$krb5",
+        "{SHA}",
+        "{SSHA}",
+        "{SSHA512}",
+        "{CRYPT}",
+        "{MD5}",
+        "{bcrypt}",
+        "{PBKDF2",
+        "pbkdf2_sha256$",
+        "pbkdf2:",
+        "bcrypt$",
+        "sha256$",
+        "sha512$",
+        "SCRAM-SHA-256$",
+    ];
+    STARTS.iter().any(|start| value.starts_with(start))
+}
+
+/// Several words, or a sentence: nobody's token, and hardly a password that a program reads.
+pub(super) fn is_prose(value: &str) -> bool {
+    let spaces = value.bytes().filter(u8::is_ascii_whitespace).count();
+    spaces > 0
+        && (spaces >= 2
+            || value.split(' ').all(|word| word.bytes().all(|b| b.is_ascii_alphabetic() || b"'.,:;!?-".contains(&b)))
+            || !random::is_random(value.as_bytes()))
+}
+
+/// Program text: a call, an index, a member, an operator.
+pub(super) fn is_expression(value: &str) -> bool {
+    let bytes = value.as_bytes();
+    let has = |needle: &str| value.contains(needle);
+    (has("(") && has(")"))
+        || (has("[") && has("]"))
+        || has("->")
+        || has("=>")
+        || has("==")
+        || has("::")
+        || has(" + ")
+        || has("||")
+        || has("&&")
+        || has("$") && has("{")
+        || value.starts_with("\\$")
+        || has("[") != has("]")
+        || matches!(
+            bytes.first(),
+            Some(b'$' | b'[' | b'{' | b'(' | b'*' | b'&' | b'|' | b'>' | b'<' | b'%' | b'=' | b',')
+        )
+        || (has(".") && bytes.iter().all(|b| b.is_ascii_alphabetic() || b"._".contains(b)))
+}
+
+/// Only these characters are in keys and tokens.
+pub(super) fn is_opaque(value: &str) -> bool {
+    value.bytes().all(|b| b.is_ascii_graphic()) && !value.contains(['<', '>', '(', ')', '{', '}', '"', '\''])
+}
+
+/// Anything that prints.
+pub(super) fn is_graphic(value: &str) -> bool {
+    value.bytes().all(|b| b.is_ascii_graphic())
+}
+
+/// One long run of letters and digits, or of digits alone: what issuers hand out, however regular it looks.
+pub(super) fn is_serial(value: &str) -> bool {
+    let digits = value.bytes().filter(u8::is_ascii_digit).count();
+    let run = value.bytes().all(|b| b.is_ascii_alphanumeric());
+    run && ((value.len() >= 20 && digits >= 3 && digits < value.len()) || (value.len() >= 24 && digits == value.len()))
+}
+
+/// Hexadecimal of a usual length; a repeated digit there is chance.
+pub(super) fn is_hexadecimal(value: &str) -> bool {
+    value.len() >= 16 && value.bytes().all(|b| b.is_ascii_hexdigit())
+}

@@ -1,0 +1,73 @@
+//! How to mend a finding at its very place, ready to paste.
+//!
+//! Owns the words of the fixes. Sees the kind and the place of a secret, never its value.
+
+use super::site::Site;
+use super::{Certainty, Kind, Surface};
+
+/// The fix for a secret of `kind` at `site` of the object called `object`.
+pub(super) fn of(kind: Kind, certainty: Certainty, site: &Site<'_>, inner: Option<&str>, object: &str) -> String {
+    let object = if object.is_empty() { "app" } else { object.trim_end_matches('-') };
+    let key = inner.or(site.key).unwrap_or("value");
+    let rotate =
+        if certainty == Certainty::Certain { "The value counts as leaked: replace it at its issuer." } else { "" };
+    if kind.issuer == "AWS" {
+        return format!(
+            "Give the pod an IAM role instead of keys: EKS Pod Identity, or IRSA with the annotation eks.amazonaws.com/role-arn on its ServiceAccount. {rotate}"
+        );
+    }
+    if kind.what.starts_with("user and password in base64") && site.surface != Surface::Probe {
+        return format!(
+            "Put registry credentials into a Secret of type kubernetes.io/dockerconfigjson and name it in imagePullSecrets, other ones into a Secret that is mounted as a file. {rotate}"
+        );
+    }
+    let name = secret_key(key);
+    let fix = match site.surface {
+        Surface::Env => format!(
+            "Put the value into a Secret and refer to it:\n- name: {}\n  valueFrom:\n    secretKeyRef: {{name: {object}-secrets, key: {name}}}",
+            site.key.unwrap_or("NAME")
+        ),
+        Surface::Argument | Surface::Lifecycle => {
+            let variable = variable(key);
+            format!(
+                "Write $({variable}) in its place, and take it from a Secret:\nenv:\n- name: {variable}\n  valueFrom:\n    secretKeyRef: {{name: {object}-secrets, key: {name}}}"
+            )
+        }
+        Surface::Probe => "Probes cannot read Secrets: let the probe ask an endpoint that needs no credentials, or use exec with a command that reads a mounted file.".to_owned(),
+        Surface::ConfigMapData => format!(
+            "Move it into a Secret and mount that as a file where the program looks for it:\nvolumes:\n- name: {object}-secrets\n  secret: {{secretName: {object}-secrets}}\nor let ExternalSecret write the Secret."
+        ),
+        Surface::Annotation | Surface::Label => "Remove it: labels and annotations are readable by everyone who may list the object. Put the value into a Secret and write only its name here.".to_owned(),
+        Surface::Image => format!("Remove the credentials from the reference and name a Secret of type kubernetes.io/dockerconfigjson:\nimagePullSecrets:\n- name: {object}-registry"),
+        Surface::Volume => format!("Refer to a Secret: csi.nodePublishSecretRef, or secretRef of the volume, with\n{{name: {object}-secrets}}"),
+        Surface::Other => format!("Put the value into a Secret and refer to it by name, as this kind allows:\nsecretKeyRef: {{name: {object}-secrets, key: {name}}}"),
+    };
+    // YAML to paste ends with its line.
+    let between = if fix.contains('\n') { "\n" } else { " " };
+    format!("{fix}{between}{rotate}").trim_end().to_owned()
+}
+
+/// "--admin-password" and "DB_PASSWORD" as keys of a Secret.
+fn secret_key(key: &str) -> String {
+    let key: String = key
+        .rsplit('/')
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || c == '.' { c.to_ascii_lowercase() } else { '-' })
+        .collect();
+    let key = key.trim_matches(['-', '.']);
+    if key.is_empty() { "value".to_owned() } else { key.to_owned() }
+}
+
+/// "--admin-password" as a variable: ADMIN_PASSWORD.
+fn variable(key: &str) -> String {
+    let name: String =
+        key.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect();
+    let name = name.trim_matches('_');
+    if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
+        "SECRET_VALUE".to_owned()
+    } else {
+        name.to_owned()
+    }
+}

@@ -1,0 +1,111 @@
+//! The one pass over every string: an Aho-Corasick automaton of all that can begin a secret.
+//!
+//! Owns which layer looks closer at which keyword; judges nothing itself. A string without a lead costs this pass and nothing else.
+
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+
+use super::{shell, tokens};
+
+/// Who shall look closer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lead {
+    /// Layer A: the table's entry of this index.
+    Token(usize),
+    /// Layer B: `://`, and the Go driver's `@tcp(`.
+    Url,
+    /// Layer B: `user:password@tcp(host)`.
+    Dsn,
+    /// Layer C.
+    Pem,
+    /// Layer C: a PEM block in base64.
+    Pem64,
+    /// Layer C.
+    Jwt,
+    /// Layer C: a JSON web key.
+    Jwk,
+    /// `Basic ` or `Bearer ` of an HTTP header.
+    Scheme,
+    /// Layer E: a word that may name a secret.
+    Word,
+    /// A command that takes a password in a notation of its own.
+    Command,
+}
+
+/// Words that the name of a secret has at least one of.
+const WORDS: &[&str] = &["pass", "pw", "secret", "token", "key", "cred", "auth", "connectionstring", "licen"];
+
+struct Automaton {
+    automaton: AhoCorasick,
+    leads: Vec<Lead>,
+}
+
+/// `None` when the table could not be compiled, which a test rules out.
+static AUTOMATON: LazyLock<Option<Automaton>> = LazyLock::new(|| {
+    let fixed = [
+        ("://", Lead::Url),
+        ("@tcp(", Lead::Dsn),
+        ("@unix(", Lead::Dsn),
+        ("-----begin ", Lead::Pem),
+        ("putty-user-key-file-", Lead::Pem),
+        ("LS0tLS1CRUdJTi", Lead::Pem64),
+        ("eyJ", Lead::Jwt),
+        ("\"kty\"", Lead::Jwk),
+        ("basic ", Lead::Scheme),
+        ("bearer ", Lead::Scheme),
+    ];
+    let mut patterns: Vec<&str> = Vec::new();
+    let mut leads = Vec::new();
+    for (text, lead) in fixed {
+        patterns.push(text);
+        leads.push(lead);
+    }
+    for word in WORDS {
+        patterns.push(word);
+        leads.push(Lead::Word);
+    }
+    for command in shell::COMMANDS {
+        patterns.push(command);
+        leads.push(Lead::Command);
+    }
+    for (index, entry) in tokens::entries().enumerate() {
+        for keyword in entry.keywords {
+            patterns.push(keyword);
+            leads.push(Lead::Token(index));
+        }
+    }
+    let automaton = AhoCorasick::builder()
+        .ascii_case_insensitive(true)
+        .match_kind(MatchKind::Standard)
+        .kind(Some(AhoCorasickKind::DFA))
+        .build(&patterns)
+        .ok()?;
+    Some(Automaton { automaton, leads })
+});
+
+/// Every lead in `text`, overlapping ones too, in the order in which they end.
+pub(super) fn of(text: &str) -> impl Iterator<Item = (Lead, Range<usize>)> + '_ {
+    AUTOMATON.as_ref().into_iter().flat_map(move |known| {
+        let hits = known.automaton.find_overlapping_iter(text);
+        hits.map(|hit| (known.leads[hit.pattern().as_usize()], hit.range()))
+    })
+}
+
+/// Whether a name has one of the [`WORDS`].
+pub(super) fn names_a_secret(name: &str) -> bool {
+    of(name).any(|(lead, _)| lead == Lead::Word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_automaton_builds_and_sees_every_kind_of_lead() {
+        assert!(AUTOMATON.is_some());
+        let seen: Vec<Lead> = of("DB_PASSWORD=1 https://x -----BEGIN y").map(|(lead, _)| lead).collect();
+        assert!(seen.contains(&Lead::Word) && seen.contains(&Lead::Url) && seen.contains(&Lead::Pem));
+    }
+}

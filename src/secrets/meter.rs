@@ -1,0 +1,41 @@
+//! The budget of one object: how many bytes the detector may visit. Knows nothing of what is read.
+
+/// Counts the work done; when it runs out, everything else is left unread and said to be.
+#[derive(Debug)]
+pub(super) struct Meter {
+    left: usize,
+    spent: usize,
+    ran_out: bool,
+}
+
+impl Meter {
+    pub(super) fn new(budget: usize) -> Self {
+        Meter { left: budget, spent: 0, ran_out: false }
+    }
+
+    /// Takes `bytes` from the budget; `false` when there are not that many left.
+    pub(super) fn spend(&mut self, bytes: usize) -> bool {
+        if bytes > self.left {
+            self.ran_out = true;
+            self.left = 0;
+            return false;
+        }
+        self.left -= bytes;
+        self.spent += bytes;
+        true
+    }
+
+    /// Something was left unread for another reason than the bytes.
+    pub(super) fn give_up(&mut self) {
+        self.ran_out = true;
+        self.left = 0;
+    }
+
+    pub(super) fn spent(&self) -> usize {
+        self.spent
+    }
+
+    pub(super) fn ran_out(&self) -> bool {
+        self.ran_out
+    }
+}

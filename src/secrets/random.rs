@@ -1,0 +1,181 @@
+//! What tells a random string from words, samples and filler.
+//!
+//! Never enough to refuse anything by itself: it only weighs what a key or a token's shape already points to.
+
+/// Words that stand in samples and in no random token.
+const SAMPLE_WORDS: &[&str] = &[
+    "example",
+    "placeholder",
+    "redacted",
+    "changeme",
+    "change-me",
+    "change_me",
+    "replace",
+    "your_",
+    "your-",
+    "insert-",
+    "xxxxx",
+    "00000000",
+    "***",
+    "...",
+    "dummy",
+    "foobar",
+    "notreal",
+    "todo",
+];
+
+/// Whether a known token's body is what documentation puts there: masks, the alphabet, the word "example". Uniformity alone is no
+/// excuse for a known format.
+pub(super) fn is_sample(body: &[u8]) -> bool {
+    let masked = |byte: &u8| b"xX*.0_-#".contains(byte);
+    body.iter().all(masked) || has_sample_word(body) || longest_sequence(body) >= 20
+}
+
+/// Whether a value that only its key speaks for is filler: too uniform, or counting up.
+pub(super) fn is_filler(body: &[u8]) -> bool {
+    let need = match body.len() {
+        0..8 => 2,
+        8..24 => 5,
+        _ => 7,
+    };
+    distinct(body) < need || has_sample_word(body) || longest_sequence(body) >= 12
+}
+
+/// Whether one of the [`SAMPLE_WORDS`] stands anywhere in it.
+pub(super) fn has_sample_word(body: &[u8]) -> bool {
+    SAMPLE_WORDS.iter().any(|word| contains_ignoring_case(body, word.as_bytes()))
+}
+
+/// Whether `needle` (lower case) stands in `text` in any case.
+pub(super) fn contains_ignoring_case(text: &[u8], needle: &[u8]) -> bool {
+    text.windows(needle.len().max(1)).any(|window| window.eq_ignore_ascii_case(needle))
+}
+
+/// How many different bytes there are.
+pub(super) fn distinct(bytes: &[u8]) -> usize {
+    let mut seen = [0u64; 4];
+    for byte in bytes {
+        seen[usize::from(byte >> 6)] |= 1 << (byte & 63);
+    }
+    seen.iter().map(|word| word.count_ones() as usize).sum()
+}
+
+/// The longest run in which each byte is the one before plus one, in any case: "abcdef", "AbCd", "123456".
+fn longest_sequence(bytes: &[u8]) -> usize {
+    let (mut best, mut run) = (0, 1);
+    for pair in bytes.windows(2) {
+        let (one, two) = (pair[0].to_ascii_lowercase(), pair[1].to_ascii_lowercase());
+        run = if two == one.wrapping_add(1) { run + 1 } else { 1 };
+        best = best.max(run);
+    }
+    best
+}
+
+/// Whether it reads like the output of a generator: letters and digits mixed, or letters of both cases jumbled, and no words.
+pub(super) fn is_random(bytes: &[u8]) -> bool {
+    if bytes.len() < 8 || distinct(bytes) < 6 {
+        return false;
+    }
+    // A name made of parts ("my-service-2") is judged by its most random part.
+    bytes.split(|byte| !byte.is_ascii_alphanumeric()).any(|part| part.len() >= 8 && jumbled(part))
+        || (bytes.len() >= 16 && jumbled(bytes) && !looks_like_name(bytes))
+}
+
+/// Parts of letters only, or of digits only, joined by separators: how people and Kubernetes name things.
+pub(super) fn looks_like_name(bytes: &[u8]) -> bool {
+    bytes.split(|byte| !byte.is_ascii_alphanumeric()).all(|part| {
+        let digits = part.iter().filter(|byte| byte.is_ascii_digit()).count();
+        let tail = part.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+        (digits == tail && tail <= 4 && part.len() - tail <= 24 && !mixed_case_jumble(part))
+            || digits == part.len() && digits <= 8
+    })
+}
+
+/// Changes of class (upper, lower, digit) between neighbours are rare in words and frequent in random strings.
+fn jumbled(part: &[u8]) -> bool {
+    let digits = part.iter().filter(|byte| byte.is_ascii_digit()).count();
+    let letters = part.iter().filter(|byte| byte.is_ascii_alphabetic()).count();
+    if letters == 0 {
+        return false;
+    }
+    if digits == 0 {
+        return mixed_case_jumble(part) || (part.len() >= 20 && !reads_like_words(part));
+    }
+    if digits <= 2 && part.len() >= 12 && !reads_like_words(part) {
+        return true;
+    }
+    let changes = changes(part);
+    // "abc123" changes class once in six; a random alphanumeric string of one case does so about every third time.
+    changes >= 2 && changes * 7 >= part.len()
+}
+
+fn class(byte: u8) -> u8 {
+    match byte {
+        b'0'..=b'9' => 0,
+        b'A'..=b'Z' => 1,
+        b'a'..=b'z' => 2,
+        _ => 3,
+    }
+}
+
+fn changes(part: &[u8]) -> usize {
+    part.windows(2).filter(|pair| class(pair[0]) != class(pair[1])).count()
+}
+
+/// Lower to upper is how CamelCase goes; upper to lower after one letter too. Count the turns that CamelCase does not make.
+fn mixed_case_jumble(part: &[u8]) -> bool {
+    let odd = part.windows(3).filter(|w| {
+        let (a, b, c) = (class(w[0]), class(w[1]), class(w[2]));
+        (a == 2 && b == 1 && c == 1) || (a == 1 && b == 1 && c == 2) || (a == 2 && b == 1 && c == 0)
+    });
+    let short_humps = part.windows(3).filter(|w| class(w[0]) == 1 && class(w[1]) == 2 && class(w[2]) == 1);
+    let all = odd.count() + short_humps.count();
+    part.len() >= 12 && all >= 3 && all * 7 >= part.len()
+}
+
+/// Vowels where words have them, and no long run of consonants.
+fn reads_like_words(part: &[u8]) -> bool {
+    let vowel = |byte: &u8| matches!(byte.to_ascii_lowercase(), b'a' | b'e' | b'i' | b'o' | b'u' | b'y');
+    let vowels = part.iter().filter(|byte| vowel(byte)).count();
+    let (mut run, mut longest) = (0, 0);
+    for byte in part {
+        run = if vowel(byte) { 0 } else { run + 1 };
+        longest = longest.max(run);
+    }
+    vowels * 100 >= part.len() * 24 && longest <= 5
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_not_random() {
+        for name in [
+            "my-release-postgresql",
+            "ThisIsALongCamelCaseIdentifierForTheRegistry",
+            "prod-cache-v2",
+            "letsencrypt-prod",
+            "kafka-cluster-2-tls",
+        ] {
+            assert!(!is_random(name.as_bytes()), "{name}");
+        }
+    }
+
+    #[test]
+    fn generated_strings_are() {
+        for text in
+            ["fW4z0gcLH0HV229fFzNeAr4Pg68HdM97", "077dc85bd8f251a576b24c32", "dKqWvXnZRtYbLmPsGhJf", "9275fa9574a42c4c"]
+        {
+            assert!(is_random(text.as_bytes()), "{text}");
+        }
+    }
+
+    #[test]
+    fn samples_are_filler() {
+        for text in ["xxxxxxxxxxxxxxxx", "AAAAAAAAAAAAAAAAAAAAAAAA", "abcdefghijklmnopqrstuvwxyz", "IOSFODNN7EXAMPLE"] {
+            assert!(is_filler(text.as_bytes()), "{text}");
+            assert!(is_sample(text.as_bytes()) || !text.contains(['x', 'E']), "{text}");
+        }
+    }
+}

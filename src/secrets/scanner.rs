@@ -1,0 +1,276 @@
+//! Puts the layers on a string, in their order, and reports what they find.
+//!
+//! Owns the order of the layers, the budget and the reporting. Knows nothing of where strings stand in an object (`surfaces`), nor
+//! how a layer decides.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use super::classify::{self, Manner};
+use super::leads::{self, Lead};
+use super::meter::Meter;
+use super::site::Site;
+use super::{
+    Certainty, Detection, Kind, Options, Scanned, Secret, Value, assignment, encoded, fix, shell, structured, tokens,
+    urls,
+};
+
+/// More findings help nobody, and each costs an allocation or five.
+const MAX_REPORTS: usize = 256;
+
+/// What a lead costs beside the pass that found it, in bytes of plain scanning.
+const LEAD: usize = 4;
+/// What reading a name and its value costs, in the same measure.
+const NAME: usize = 48;
+
+/// Strings shorter than the shortest URL with a password hold nothing that layers A to C know.
+const SHORTEST: usize = 8;
+
+/// Goes over the strings of one object.
+pub(super) struct Scanner<'f> {
+    options: &'f Options,
+    object: &'f str,
+    meter: Meter,
+    reported: usize,
+    found: &'f mut dyn FnMut(Detection<'_>),
+}
+
+/// A text being scanned, and how far it has been spoken for.
+struct Text<'t> {
+    site: &'t Site<'t>,
+    text: &'t str,
+    /// Where the last report ended: leads before it belong to it.
+    taken: usize,
+    /// Where the last name ended, so that none is read twice.
+    named: usize,
+    /// The line that `at` lies on, counting from 1.
+    line: (usize, usize),
+    found: bool,
+}
+
+impl<'f> Scanner<'f> {
+    pub(super) fn new(options: &'f Options, object: &'f str, found: &'f mut dyn FnMut(Detection<'_>)) -> Self {
+        Scanner { options, object, meter: Meter::new(options.budget), reported: 0, found }
+    }
+
+    pub(super) fn finish(self) -> Scanned {
+        Scanned { complete: !self.meter.ran_out(), visited: self.meter.spent() }
+    }
+
+    /// Whether there is still something to spend.
+    pub(super) fn exhausted(&self) -> bool {
+        self.meter.ran_out()
+    }
+
+    /// A name and its value, judged by all layers. Whether something was found.
+    pub(super) fn pair(&mut self, site: &Site<'_>, key: &str, value: &str, manner: Manner) -> bool {
+        if value.is_empty() {
+            return false;
+        }
+        if self.text(site, value) || self.decoded(site, value) {
+            return true;
+        }
+        self.meter.spend(key.len());
+        if value.len() > 4096 || !leads::names_a_secret(key) {
+            return false;
+        }
+        let Some(secret) = classify::pair(key, value, manner) else { return false };
+        self.report(site, None, None, value, secret);
+        true
+    }
+
+    /// A text of any kind: layers A to C, and every assignment in it.
+    pub(super) fn text(&mut self, site: &Site<'_>, text: &str) -> bool {
+        self.scan(site, text, true)
+    }
+
+    /// A string that has no assignments in it: layers A to C only.
+    pub(super) fn literal(&mut self, site: &Site<'_>, text: &str) -> bool {
+        self.scan(site, text, false)
+    }
+
+    /// A password at a place that says so by itself: `mysql -pX`, a line of `.pgpass`.
+    pub(super) fn password(&mut self, site: &Site<'_>, inner: Option<&str>, value: &str, line: Option<usize>) -> bool {
+        let Some(secret) = classify::pair("password", value, Manner::Line) else { return false };
+        self.report(site, inner, line, value, secret);
+        true
+    }
+
+    fn scan(&mut self, site: &Site<'_>, text: &str, assignments: bool) -> bool {
+        if text.len() < SHORTEST || !self.meter.spend(text.len()) {
+            return false;
+        }
+        let mut on = Text { site, text, taken: 0, named: 0, line: (0, 1), found: false };
+        for (lead, hit) in leads::of(text) {
+            if hit.start < on.taken {
+                continue;
+            }
+            if !self.meter.spend(LEAD) || self.reported >= MAX_REPORTS {
+                self.meter.give_up();
+                break;
+            }
+            match lead {
+                Lead::Word if assignments => self.assignment(&mut on, &hit),
+                Lead::Word => {}
+                Lead::Command if assignments => self.command(&mut on, &hit),
+                Lead::Command => {}
+                lead => {
+                    if let Some((range, secret)) = follow(text, lead, &hit, &mut self.meter)
+                        && range.start >= on.taken
+                    {
+                        self.report_in(&mut on, None, range, secret);
+                    }
+                }
+            }
+        }
+        on.found
+    }
+
+    /// Layer E on the name around `hit` and the value that it is given.
+    fn assignment(&mut self, on: &mut Text<'_>, hit: &Range<usize>) {
+        if hit.start < on.named {
+            return;
+        }
+        let Some(name) = assignment::name(on.text.as_bytes(), hit) else { return };
+        on.named = name.end;
+        if !self.meter.spend(NAME) || classify::head(&on.text[name.clone()]).is_none() {
+            return;
+        }
+        let Some(found) = assignment::at(on.text, name) else { return };
+        if !self.meter.spend(found.value.len()) {
+            return;
+        }
+        let (Some(key), Some(value)) = (on.text.get(found.key.clone()), on.text.get(found.value.clone())) else {
+            return;
+        };
+        let (range, secret) = match first(value, &mut self.meter) {
+            Some((range, secret)) => (found.value.start + range.start..found.value.start + range.end, secret),
+            None => match self.below(value).or_else(|| classify::pair(key, value, found.manner)) {
+                Some(secret) => (found.value.clone(), secret),
+                None => return,
+            },
+        };
+        let key = key.to_owned();
+        self.report_in(on, Some(&key), range, secret);
+        on.taken = on.taken.max(found.value.end);
+    }
+
+    /// The password of a command whose name stands at `hit`.
+    fn command(&mut self, on: &mut Text<'_>, hit: &Range<usize>) {
+        let name = on.text[hit.clone()].to_ascii_lowercase();
+        if name == "chpasswd" {
+            if let Some(range) = shell::piped_to_chpasswd(on.text, hit) {
+                self.password_in(on, "chpasswd", range);
+            }
+            return;
+        }
+        let words = shell::command_at(on.text, hit);
+        if !self.meter.spend(words.last().map_or(0, |last| last.end - words[0].start)) {
+            return;
+        }
+        let texts: Vec<&str> = words.iter().filter_map(|word| on.text.get(word.clone())).collect();
+        if texts.len() != words.len() {
+            return;
+        }
+        if let Some((word, from)) = shell::password(&texts) {
+            let range = words[word].start + from..words[word].end;
+            self.password_in(on, name.trim(), range);
+        }
+    }
+
+    fn password_in(&mut self, on: &mut Text<'_>, inner: &str, range: Range<usize>) {
+        if range.start < on.taken {
+            return;
+        }
+        let Some(value) = on.text.get(range.clone()) else { return };
+        let found = first(value, &mut self.meter).map(|(_, secret)| secret);
+        if let Some(secret) = found.or_else(|| classify::pair("password", value, Manner::Line)) {
+            self.report_in(on, Some(inner), range, secret);
+        }
+    }
+
+    /// Layer D on a whole value.
+    fn decoded(&mut self, site: &Site<'_>, value: &str) -> bool {
+        let Some(secret) = self.below(value) else { return false };
+        self.report(site, None, None, value, secret);
+        true
+    }
+
+    fn below(&mut self, value: &str) -> Option<Secret> {
+        let text = encoded::text(value)?;
+        if !self.meter.spend(text.len()) {
+            return None;
+        }
+        first(&text, &mut self.meter).map(|(_, secret)| secret)
+    }
+
+    fn report_in(&mut self, on: &mut Text<'_>, inner: Option<&str>, range: Range<usize>, secret: Secret) {
+        let (counted, line) = on.line;
+        let bytes = on.text.as_bytes();
+        let line = line + memchr::memchr_iter(b'\n', bytes.get(counted..range.start).unwrap_or_default()).count();
+        on.line = (range.start.max(counted), line);
+        let several = line > 1 || memchr::memchr(b'\n', bytes).is_some_and(|at| at + 1 < bytes.len());
+        let Some(value) = on.text.get(range.clone()) else { return };
+        self.report(on.site, inner, several.then_some(line), value, secret);
+        on.taken = range.end;
+        on.found = true;
+    }
+
+    fn report(&mut self, site: &Site<'_>, inner: Option<&str>, line: Option<usize>, value: &str, secret: Secret) {
+        if is_hash_kind(secret.kind) && !self.options.password_hashes {
+            return;
+        }
+        self.reported += 1;
+        let key = match (site.key, inner) {
+            (Some(key), Some(inner)) if key != inner => Some(Cow::Owned(format!("{key}/{inner}"))),
+            (None, Some(inner)) => Some(Cow::Borrowed(inner)),
+            (key, _) => key.map(Cow::Borrowed),
+        };
+        (self.found)(Detection {
+            pointer: site.path.pointer(),
+            container: site.container,
+            key,
+            surface: site.surface,
+            place: site.say(line, inner),
+            value: Value(value),
+            kind: secret.kind,
+            known_prefix: secret.prefix,
+            certainty: secret.certainty,
+            fix: fix::of(secret.kind, secret.certainty, site, inner, self.object),
+        });
+    }
+}
+
+/// A password's hash: reported only where a policy asks for it.
+const HASH: Kind = Kind { issuer: "", what: "password hash" };
+
+fn is_hash_kind(kind: Kind) -> bool {
+    kind == HASH
+}
+
+/// Layers A to C at one lead.
+fn follow(text: &str, lead: Lead, hit: &Range<usize>, meter: &mut Meter) -> Option<(Range<usize>, Secret)> {
+    match lead {
+        Lead::Token(index) => {
+            let (range, entry) = tokens::at(text.as_bytes(), hit, index, meter)?;
+            let kind = Kind { issuer: entry.issuer, what: entry.what };
+            Some((range, Secret { kind, prefix: entry.prefix(), certainty: Certainty::Certain }))
+        }
+        Lead::Url => meter.spend(64).then(|| urls::at(text, hit)).flatten(),
+        Lead::Dsn => meter.spend(128).then(|| urls::dsn(text, hit)).flatten(),
+        Lead::Pem => meter.spend(512).then(|| structured::pem(text, hit)).flatten(),
+        Lead::Pem64 => meter.spend(2048).then(|| structured::pem_in_base64(text, hit)).flatten(),
+        Lead::Jwt => meter.spend(128).then(|| structured::jwt(text, hit)).flatten(),
+        Lead::Jwk => meter.spend(2048).then(|| structured::jwk(text, hit)).flatten(),
+        Lead::Scheme => meter.spend(64).then(|| structured::http_credentials(text, hit)).flatten(),
+        Lead::Word | Lead::Command => None,
+    }
+}
+
+/// The first thing that layers A to C find in a value.
+fn first(value: &str, meter: &mut Meter) -> Option<(Range<usize>, Secret)> {
+    if value.len() < SHORTEST {
+        return None;
+    }
+    leads::of(value).find_map(|(lead, hit)| follow(value, lead, &hit, meter))
+}

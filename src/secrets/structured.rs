@@ -1,0 +1,196 @@
+//! Layer C: what has a structure to be read: PEM, JWT, JSON web keys, HTTP credentials, password files.
+//!
+//! Each is parsed as far as it takes to know it from a certificate, a public key or a sample. Knows nothing of objects.
+
+use std::ops::Range;
+
+use base64::Engine;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
+use super::{Certainty, Kind, Secret, placeholder, random, tokens, weak};
+
+const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
+    .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+    .with_decode_allow_trailing_bits(true);
+/// Base64 with or without padding.
+pub(super) const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
+/// The URL-safe alphabet, with or without padding.
+pub(super) const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
+
+/// A private key's PEM block has at least this much base64; less is a stub in a test or a document.
+const PEM_MIN: usize = 64;
+
+/// Longer PEM bodies exist, but this much has been seen to be one.
+const PEM_LOOK: usize = 4096;
+
+fn certain(what: &'static str) -> Secret {
+    Secret { kind: Kind { issuer: "", what }, prefix: None, certainty: Certainty::Certain }
+}
+
+/// A private key whose `-----BEGIN ` (or PuTTY's header) stands at `hit`.
+pub(super) fn pem(text: &str, hit: &Range<usize>) -> Option<(Range<usize>, Secret)> {
+    let bytes = text.as_bytes();
+    let line = &bytes[hit.end..bytes.len().min(hit.end + 64)];
+    let putty = bytes[hit.start] != b'-';
+    let label_end = if putty {
+        line.iter().position(|b| *b == b'\n' || *b == b'\\').unwrap_or(line.len())
+    } else {
+        let end = line.windows(5).position(|w| w == b"-----")?;
+        let label = &line[..end];
+        if !label.ends_with(b"PRIVATE KEY") && !label.ends_with(b"PRIVATE KEY BLOCK") {
+            return None;
+        }
+        end + 5
+    };
+    let start = hit.end + label_end;
+    let body = &bytes[start..bytes.len().min(start + PEM_LOOK)];
+    let end = body.windows(5).position(|w| w == b"-----").unwrap_or(body.len());
+    let body = &body[..end];
+    if !putty && is_stub(body) {
+        return None;
+    }
+    let end = text.floor(start + end);
+    Some((hit.start..end, certain("private key")))
+}
+
+/// Too short, too uniform, or with an ellipsis in it.
+fn is_stub(body: &[u8]) -> bool {
+    let base64 = body.iter().filter(|b| b.is_ascii_alphanumeric() || b"+/=".contains(b)).count();
+    base64 < PEM_MIN
+        || random::distinct(body) < 16
+        || body.windows(3).any(|w| w == b"..." || w == b"xxx" || w == b"XXX")
+        || body.iter().any(|b| b"<>[]{}$".contains(b))
+}
+
+/// A private key's PEM in base64, which begins at `hit`.
+pub(super) fn pem_in_base64(text: &str, hit: &Range<usize>) -> Option<(Range<usize>, Secret)> {
+    let bytes = text.as_bytes();
+    let run = &bytes[hit.start..bytes.len().min(hit.start + PEM_LOOK)];
+    let len = run.iter().position(|b| !(b.is_ascii_alphanumeric() || b"+/".contains(b))).unwrap_or(run.len());
+    let decoded = STANDARD.decode(&run[..len - len % 4]).ok()?;
+    let decoded = std::str::from_utf8(&decoded).ok()?;
+    let at = decoded.find("-----BEGIN ")?;
+    pem(decoded, &(at..at + 11))?;
+    Some((hit.start..hit.start + len, certain("private key in base64")))
+}
+
+/// A signed JSON web token (or an encrypted one) that begins with the `eyJ` at `hit`.
+pub(super) fn jwt(text: &str, hit: &Range<usize>) -> Option<(Range<usize>, Secret)> {
+    let bytes = text.as_bytes();
+    if !tokens::boundary_before(bytes, hit.start) && bytes.get(hit.start.wrapping_sub(1)) != Some(&b'_') {
+        return None;
+    }
+    let mut parts = [0..0, 0..0, 0..0, 0..0, 0..0];
+    let (mut count, mut at) = (0, hit.start);
+    for part in &mut parts {
+        let len = bytes[at..]
+            .iter()
+            .position(|b| !(b.is_ascii_alphanumeric() || b"_-=".contains(b)))
+            .unwrap_or(bytes.len() - at);
+        *part = at..at + len;
+        at += len;
+        count += 1;
+        if bytes.get(at) != Some(&b'.') {
+            break;
+        }
+        at += 1;
+    }
+    let whole = hit.start..parts[count - 1].end;
+    if count < 3 || parts[0].len() > 4096 {
+        return None;
+    }
+    let header = URL_SAFE.decode(trim_padding(&bytes[parts[0].clone()])).ok()?;
+    let has = |word: &str| random::contains_ignoring_case(&header, word.as_bytes());
+    let signature = &bytes[parts[2].clone()];
+    let signed = has("\"alg\"") && !has("\"none\"") && signature.len() >= 16 && !random::is_filler(signature);
+    // The sample of jwt.io and of half the tutorials there are.
+    let sample = signature.starts_with(b"SflKxwRJ");
+    let encrypted = count == 5 && has("\"enc\"");
+    ((signed && !sample) || encrypted).then(|| (whole, certain("JSON web token")))
+}
+
+fn trim_padding(part: &[u8]) -> &[u8] {
+    let len = part.iter().rposition(|b| *b != b'=').map_or(0, |at| at + 1);
+    &part[..len]
+}
+
+/// A private JSON web key around the `"kty"` at `hit`: one with a member `d`, or `k` of a symmetric one.
+pub(super) fn jwk(text: &str, hit: &Range<usize>) -> Option<(Range<usize>, Secret)> {
+    let bytes = text.as_bytes();
+    let from = hit.start.saturating_sub(2048);
+    let open = bytes[from..hit.start].iter().rposition(|b| *b == b'{').map(|at| from + at)?;
+    let to = bytes.len().min(open + 4096);
+    let close = bytes[hit.end..to].iter().position(|b| *b == b'}').map(|at| hit.end + at)?;
+    let key = &bytes[open..close];
+    for member in [&b"\"d\""[..], b"\"k\""] {
+        let Some(at) = key.windows(3).position(|w| w == member) else { continue };
+        let value = key[at + 3..].iter().position(|b| *b == b'"').map(|quote| at + 4 + quote)?;
+        let len = key[value..].iter().position(|b| *b == b'"')?;
+        if len >= 16 && !random::is_filler(&key[value..value + len]) {
+            return Some((open + value..open + value + len, certain("private JSON web key")));
+        }
+    }
+    None
+}
+
+/// What follows `Basic ` or `Bearer `, the scheme standing at `hit`.
+pub(super) fn http_credentials(text: &str, hit: &Range<usize>) -> Option<(Range<usize>, Secret)> {
+    let bytes = text.as_bytes();
+    if !tokens::boundary_before(bytes, hit.start) {
+        return None;
+    }
+    let rest = &bytes[hit.end..bytes.len().min(hit.end + 2048)];
+    let len = rest.iter().position(|b| !(b.is_ascii_alphanumeric() || b"_-=+/.~".contains(b))).unwrap_or(rest.len());
+    let range = hit.end..hit.end + len;
+    let value = text.get(range.clone())?;
+    if bytes[hit.start].eq_ignore_ascii_case(&b'b') && bytes[hit.start + 1].eq_ignore_ascii_case(&b'a') {
+        return Some((range, basic(value)?));
+    }
+    (len >= 20
+        && !placeholder::is_placeholder(value)
+        && !random::is_filler(value.as_bytes())
+        && random::is_random(value.as_bytes()))
+    .then(|| (range, certain("bearer token")))
+}
+
+/// Base64 of `user:password`, as in HTTP's Basic and in a registry's `auth`.
+pub(super) fn basic(value: &str) -> Option<Secret> {
+    if value.len() < 6 || value.len() > 4096 {
+        return None;
+    }
+    let decoded = STANDARD.decode(value).ok()?;
+    let decoded = std::str::from_utf8(&decoded).ok()?;
+    let (user, password) = decoded.split_once(':')?;
+    if password.is_empty()
+        || decoded.starts_with('{')
+        || decoded.bytes().any(|b| b.is_ascii_control())
+        || placeholder::is_placeholder(password)
+    {
+        return None;
+    }
+    let weak = weak::is_weak(password) || password == user || password.len() < 4;
+    let certainty = if weak { Certainty::Weak } else { Certainty::Certain };
+    Some(Secret { kind: Kind { issuer: "", what: "user and password in base64" }, prefix: None, certainty })
+}
+
+/// The password of one line of `.pgpass`: host:port:database:user:password.
+pub(super) fn pgpass(line: &str) -> Option<Range<usize>> {
+    if line.starts_with('#') {
+        return None;
+    }
+    let fields: Vec<&str> = line.splitn(5, ':').collect();
+    let password = fields.get(4).filter(|password| !password.is_empty())?;
+    (fields[1] == "*" || fields[1].bytes().all(|b| b.is_ascii_digit())).then(|| line.len() - password.len()..line.len())
+}
+
+/// Cuts an offset down to a character's boundary.
+trait Floor {
+    fn floor(&self, at: usize) -> usize;
+}
+
+impl Floor for str {
+    fn floor(&self, at: usize) -> usize {
+        (0..=at.min(self.len())).rev().find(|at| self.is_char_boundary(*at)).unwrap_or_default()
+    }
+}

@@ -1,0 +1,280 @@
+//! Where in an object strings stand that can hold a secret, and what is name and what is value there.
+//!
+//! One walk over the tree in the order of the document, for kinds that are known and kinds that are not: env lists, commands, probes and
+//! metadata look the same wherever a pod spec is embedded. Knows no secret.
+
+use crate::tree::Node;
+
+use super::Surface;
+use super::classify::Manner;
+use super::scanner::Scanner;
+use super::site::{Path, Site};
+use super::{binary, shell};
+
+/// What is known of the place that the walk has come to.
+#[derive(Clone, Copy)]
+struct At<'a> {
+    path: &'a Path<'a>,
+    container: Option<&'a str>,
+    surface: Surface,
+    /// The probe, hook or volume around it.
+    within: &'a str,
+}
+
+impl<'a> At<'a> {
+    fn site(&self, key: Option<&'a str>) -> Site<'a> {
+        Site { path: self.path, surface: self.surface, container: self.container, key, within: self.within, item: 0 }
+    }
+}
+
+/// Kinds whose fields hold ciphertext, references or schemas, and the one whose values are never read.
+const SKIPPED_KINDS: &[&str] = &[
+    "Secret",
+    "SealedSecret",
+    "CustomResourceDefinition",
+    "ExternalSecret",
+    "ClusterExternalSecret",
+    "PushSecret",
+    "SecretStore",
+    "ClusterSecretStore",
+    "VaultStaticSecret",
+    "VaultDynamicSecret",
+    "VaultPKISecret",
+    "SecretProviderClass",
+    "SopsSecret",
+    "OnePasswordItem",
+    "BitwardenSecret",
+    "InfisicalSecret",
+    "DopplerSecret",
+];
+
+/// Fields that hold no secret whatever they are called: references by name, bookkeeping, schemas.
+const SKIPPED_FIELDS: &[&str] = &[
+    "apiVersion",
+    "kind",
+    "managedFields",
+    "caBundle",
+    "valueFrom",
+    "secretKeyRef",
+    "configMapKeyRef",
+    "envFrom",
+    "imagePullSecrets",
+    "openAPIV3Schema",
+    "secretRef",
+    "secretKeySelector",
+    "ownerReferences",
+    "resources",
+    "ports",
+    "selector",
+    "matchLabels",
+    "matchExpressions",
+    "volumeMounts",
+    "creationTimestamp",
+    "uid",
+    "resourceVersion",
+    "namespace",
+    "fieldRef",
+    "resourceFieldRef",
+    "nodePublishSecretRef",
+    "configMapRef",
+    "imagePullPolicy",
+    "terminationMessagePath",
+    "restartPolicy",
+    "dnsPolicy",
+    "schedulerName",
+    "securityContext",
+    "affinity",
+    "tolerations",
+    "strategy",
+    "secretName",
+    "remoteRef",
+    "encryptedData",
+    "status",
+];
+
+/// The last of what kubectl was given, verbatim: the live fields are judged, and the author cannot edit this.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// Every string of `object`.
+pub(super) fn walk(object: &Node<'_>, scanner: &mut Scanner<'_>) {
+    let at = At { path: &Path::ROOT, container: None, surface: Surface::Other, within: "" };
+    node(object, "", at, scanner);
+}
+
+fn node<'a>(value: &'a Node<'a>, key: &'a str, at: At<'a>, scanner: &mut Scanner<'_>) {
+    match value {
+        Node::String(text) => {
+            let manner = if at.surface == Surface::Volume { Manner::Field } else { Manner::Loose };
+            scanner.pair(&at.site((!key.is_empty()).then_some(key)), key, text, manner);
+        }
+        Node::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                let path = at.path.index(index);
+                node(item, key, At { path: &path, ..at }, scanner);
+            }
+        }
+        Node::Object(_) => object(value, at, scanner),
+        Node::Null | Node::Bool(_) | Node::Number(_) => {}
+    }
+}
+
+fn object<'a>(value: &'a Node<'a>, at: At<'a>, scanner: &mut Scanner<'_>) {
+    let Some(members) = value.as_object() else { return };
+    if scanner.exhausted() {
+        return;
+    }
+    let kind = value.str("kind").unwrap_or_default();
+    if !kind.is_empty() && value.get("apiVersion").is_some() && SKIPPED_KINDS.contains(&kind) {
+        return metadata_only(value, at, scanner);
+    }
+    // `{name: X, value: Y}`, the shape of env and of most parameter lists.
+    if members.len() <= 4
+        && let (Some(name), Some(Node::String(text))) =
+            (value.str("name").or_else(|| value.str("key")), value.get("value"))
+    {
+        let path = at.path.key("value");
+        let manner = if matches!(at.surface, Surface::Env | Surface::Probe) { Manner::Field } else { Manner::Loose };
+        scanner.pair(&At { path: &path, ..at }.site(Some(name)), name, text, manner);
+        return;
+    }
+    let config_map = kind == "ConfigMap";
+    for (key, member) in members.iter() {
+        if SKIPPED_FIELDS.contains(&key) {
+            continue;
+        }
+        let path = at.path.key(key);
+        let below = At { path: &path, ..at };
+        match (key, member) {
+            (
+                "name" | "generateName" | "nodeName" | "hostname" | "serviceName" | "serviceAccountName"
+                | "priorityClassName",
+                Node::String(_),
+            ) => {}
+            ("data" | "binaryData", Node::Object(_)) if config_map => data(member, key == "binaryData", below, scanner),
+            ("metadata", Node::Object(_)) => metadata(member, below, scanner),
+            ("env", Node::Array(_)) => node(member, key, At { surface: Surface::Env, ..below }, scanner),
+            ("containers" | "initContainers" | "ephemeralContainers", Node::Array(items)) => {
+                for (index, item) in items.iter().enumerate() {
+                    let path = path.index(index);
+                    node(item, key, At { path: &path, container: item.str("name"), ..at }, scanner);
+                }
+            }
+            ("livenessProbe" | "readinessProbe" | "startupProbe", Node::Object(_)) => {
+                node(member, key, At { surface: Surface::Probe, within: key, ..below }, scanner);
+            }
+            ("lifecycle", Node::Object(_)) => {
+                node(member, key, At { surface: Surface::Lifecycle, within: key, ..below }, scanner)
+            }
+            ("command" | "args", Node::Array(items)) => arguments(value, key, items, below, scanner),
+            ("image", Node::String(text)) => {
+                scanner.literal(&At { surface: Surface::Image, ..below }.site(None), text);
+            }
+            ("volumes", Node::Array(items)) => {
+                for (index, item) in items.iter().enumerate() {
+                    let path = path.index(index);
+                    let within = item.str("name").unwrap_or_default();
+                    node(item, key, At { path: &path, surface: Surface::Volume, within, ..at }, scanner);
+                }
+            }
+            _ => node(member, key, below, scanner),
+        }
+    }
+}
+
+/// Labels and annotations; everything else in `metadata` is a name or bookkeeping.
+fn metadata<'a>(value: &'a Node<'a>, at: At<'a>, scanner: &mut Scanner<'_>) {
+    for (field, surface) in [("labels", Surface::Label), ("annotations", Surface::Annotation)] {
+        let Some(Node::Object(map)) = value.get(field) else { continue };
+        let fields = at.path.key(field);
+        for (key, member) in map.iter() {
+            let Some(text) = member.as_str().filter(|_| key != LAST_APPLIED) else { continue };
+            let path = fields.key(key);
+            scanner.pair(&At { path: &path, surface, ..at }.site(Some(key)), key, text, Manner::Loose);
+        }
+    }
+}
+
+fn metadata_only<'a>(value: &'a Node<'a>, at: At<'a>, scanner: &mut Scanner<'_>) {
+    if let Some(member) = value.get("metadata").filter(|_| value.str("kind") != Some("Secret")) {
+        let path = at.path.key("metadata");
+        metadata(member, At { path: &path, ..at }, scanner);
+    }
+}
+
+/// `data` and `binaryData` of a ConfigMap: a value under a name, or a whole file.
+fn data<'a>(value: &'a Node<'a>, encoded: bool, at: At<'a>, scanner: &mut Scanner<'_>) {
+    let Some(members) = value.as_object() else { return };
+    for (key, member) in members.iter() {
+        let Some(text) = member.as_str() else { continue };
+        let path = at.path.key(key);
+        let site = At { path: &path, surface: Surface::ConfigMapData, ..at }.site(Some(key));
+        if encoded {
+            if let Some(text) = binary::text(text) {
+                file(&site, key, &text, scanner);
+            }
+        } else {
+            file(&site, key, text, scanner);
+        }
+    }
+}
+
+fn file(site: &Site<'_>, key: &str, text: &str, scanner: &mut Scanner<'_>) {
+    let name = key.trim_start_matches('.');
+    if name == "pgpass" || name == "pgpass.conf" {
+        let mut found = false;
+        for (line, content) in text.lines().enumerate() {
+            if let Some(range) = super::structured::pgpass(content) {
+                found |= scanner.password(site, None, &content[range], Some(line + 1));
+            }
+        }
+        if found {
+            return;
+        }
+    }
+    scanner.pair(site, key, text, Manner::Field);
+}
+
+/// `command` and `args`: each item as a text, a flag with the item after it, and commands that have notations of their own.
+fn arguments<'a>(
+    container: &'a Node<'a>,
+    field: &'a str,
+    items: &'a [Node<'a>],
+    at: At<'a>,
+    scanner: &mut Scanner<'_>,
+) {
+    let within = if at.surface == Surface::Other { field } else { at.within };
+    let surface = if at.surface == Surface::Other { Surface::Argument } else { at.surface };
+    let words: Vec<&str> = items.iter().map(|item| item.as_str().unwrap_or_default()).collect();
+    // `command: [mysql]` with `args: [-pX]` is one command line.
+    let lead: Vec<&str> = match (field, container.get("command")) {
+        ("args", Some(Node::Array(command))) => command.iter().filter_map(Node::as_str).collect(),
+        _ => Vec::new(),
+    };
+    let line: Vec<&str> = lead.iter().chain(&words).copied().collect();
+    let own = shell::password(&line).and_then(|(word, from)| Some((word.checked_sub(lead.len())?, from)));
+    let mut skip = None;
+    for (index, word) in words.iter().enumerate() {
+        let path = at.path.index(index);
+        let site = Site { path: &path, surface, container: at.container, key: None, within, item: index };
+        if skip == Some(index) {
+            continue;
+        }
+        if let Some((_, from)) = own.filter(|(word, _)| *word == index)
+            && scanner.password(&site, None, &word[from..], None)
+        {
+            continue;
+        }
+        let flag = word.starts_with('-') && !word.contains(['=', ' ', '\n']);
+        if let Some(value) = words.get(index + 1).filter(|next| flag && !next.starts_with("--")) {
+            let path = at.path.index(index + 1);
+            let site = Site { path: &path, key: Some(word), item: index + 1, ..site };
+            let next_is_own = own.is_some_and(|(word, _)| word == index + 1);
+            if !next_is_own {
+                scanner.pair(&site, word, value, Manner::Field);
+                skip = Some(index + 1);
+            }
+            continue;
+        }
+        scanner.text(&site, word);
+    }
+}

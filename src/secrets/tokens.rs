@@ -1,0 +1,209 @@
+//! Layer A: the formats of known tokens, and how a candidate is told from a look-alike.
+//!
+//! Owns the table (one line an entry, by field in `tokens/`), its patterns (compiled on first use, never at start) and what is
+//! asked of a match: boundaries, randomness, checksum. Knows nothing of where the text stands in an object.
+
+use std::ops::Range;
+use std::sync::{LazyLock, OnceLock};
+
+use regex::bytes::Regex;
+
+use super::meter::Meter;
+use super::random;
+
+mod ai;
+mod apps;
+mod checksum;
+mod cloud;
+mod code;
+mod message;
+mod money;
+mod observe;
+
+/// The table, by field.
+const TABLES: &[&[Entry]] =
+    &[code::ENTRIES, cloud::ENTRIES, ai::ENTRIES, money::ENTRIES, message::ENTRIES, observe::ENTRIES, apps::ENTRIES];
+
+/// Far longer than most tokens; entries of longer ones say so.
+const USUAL_MAX: usize = 256;
+
+/// What a regex attempt costs beside the bytes it reads, in bytes of plain scanning.
+const ATTEMPT: usize = 32;
+
+/// One known format.
+#[derive(Clone, Copy)]
+pub struct Entry {
+    /// Stable, kebab-case.
+    pub id: &'static str,
+    /// Who issues it.
+    pub issuer: &'static str,
+    /// What it is, after the issuer's name.
+    pub what: &'static str,
+    /// Any of these stands in every such token; matched without case, so the pattern decides.
+    pub keywords: &'static [&'static str],
+    /// The whole token, as a byte regex; `UUID` stands for one.
+    pub pattern: &'static str,
+    /// How far before the keyword a token may begin.
+    back: usize,
+    /// The longest match.
+    max: usize,
+    /// Whether the shape is common enough that the rest must look random.
+    strict: bool,
+    /// Whether the issuer's checksum is right.
+    check: Option<fn(&[u8]) -> bool>,
+}
+
+impl Entry {
+    const fn new(
+        id: &'static str,
+        issuer: &'static str,
+        what: &'static str,
+        keywords: &'static [&'static str],
+        pattern: &'static str,
+    ) -> Self {
+        Entry { id, issuer, what, keywords, pattern, back: 0, max: USUAL_MAX, strict: false, check: None }
+    }
+
+    const fn back(mut self, bytes: usize) -> Self {
+        self.back = bytes;
+        self
+    }
+
+    const fn max(mut self, bytes: usize) -> Self {
+        self.max = bytes;
+        self
+    }
+
+    const fn strict(mut self) -> Self {
+        self.strict = true;
+        self
+    }
+
+    const fn check(mut self, check: fn(&[u8]) -> bool) -> Self {
+        self.check = Some(check);
+        self
+    }
+
+    /// The public prefix that tells a reader which token is meant.
+    pub fn prefix(&self) -> Option<&'static str> {
+        if self.back == 0 && self.keywords.len() == 1 { self.keywords.first().copied() } else { None }
+    }
+}
+
+/// Every entry, in a fixed order.
+pub fn entries() -> impl Iterator<Item = &'static Entry> {
+    TABLES.iter().flat_map(|table| table.iter())
+}
+
+/// A table entry and its pattern once somebody needed it.
+struct Line {
+    entry: &'static Entry,
+    regex: OnceLock<Option<Regex>>,
+}
+
+static LINES: LazyLock<Vec<Line>> =
+    LazyLock::new(|| entries().map(|entry| Line { entry, regex: OnceLock::new() }).collect());
+
+const UUID: &str = "[[:xdigit:]]{8}-[[:xdigit:]]{4}-[[:xdigit:]]{4}-[[:xdigit:]]{4}-[[:xdigit:]]{12}";
+
+impl Line {
+    /// `None` when the pattern is no regex, which a test rules out.
+    fn regex(&self) -> Option<&Regex> {
+        let compile = || {
+            let anchor = if self.entry.back == 0 { "^" } else { "" };
+            Regex::new(&format!("(?-u){anchor}(?:{})", self.entry.pattern.replace("UUID", UUID))).ok()
+        };
+        self.regex.get_or_init(compile).as_ref()
+    }
+}
+
+/// The token of entry `index` around the keyword that was seen at `hit`.
+pub(super) fn at(
+    text: &[u8],
+    hit: &Range<usize>,
+    index: usize,
+    meter: &mut Meter,
+) -> Option<(Range<usize>, &'static Entry)> {
+    let line = LINES.get(index)?;
+    let entry = line.entry;
+    let keyword = &text[hit.clone()];
+    // The automaton is blind to case; most prefixes are not, and this is cheaper than asking the regex.
+    if !entry.pattern.starts_with("(?i)") && !entry.keywords.iter().any(|known| known.as_bytes() == keyword) {
+        return None;
+    }
+    let from = hit.start.saturating_sub(entry.back);
+    if entry.back == 0 && !boundary_before(text, hit.start) {
+        return None;
+    }
+    let window = &text[from..text.len().min(hit.start + entry.max)];
+    if !meter.spend(ATTEMPT + window.len().min(2 * entry.back + 64)) {
+        return None;
+    }
+    let found = line.regex()?.find(window)?;
+    let range = from + found.start()..from + found.end();
+    if range.start > hit.start || range.end < hit.end {
+        return None;
+    }
+    meter.spend(range.len());
+    let whole = (entry.back == 0 || boundary_before(text, range.start)) && boundary_after(text, range.end);
+    (whole && is_plausible(entry, &text[range.clone()])).then_some((range, entry))
+}
+
+/// Not in the middle of a word; an escape such as `\n` or `%3D` before it is no word.
+pub(super) fn boundary_before(text: &[u8], at: usize) -> bool {
+    let before = |back: usize| at.checked_sub(back).and_then(|at| text.get(at)).copied();
+    match before(1) {
+        Some(byte) if byte.is_ascii_alphanumeric() => {
+            (before(2) == Some(b'\\') && matches!(byte, b'n' | b'r' | b't'))
+                || (before(3) == Some(b'%')
+                    && before(2).is_some_and(|b| b.is_ascii_hexdigit())
+                    && byte.is_ascii_hexdigit())
+        }
+        _ => true,
+    }
+}
+
+/// The token ends here: it is not a piece of a longer run.
+pub(super) fn boundary_after(text: &[u8], at: usize) -> bool {
+    text.get(at).is_none_or(|byte| !byte.is_ascii_alphanumeric() && *byte != b'_')
+}
+
+/// Whether a match could be somebody's token and not documentation's.
+fn is_plausible(entry: &Entry, token: &[u8]) -> bool {
+    let keyword = entry.keywords.iter().map(|keyword| keyword.len()).min().unwrap_or_default();
+    let body = if entry.back == 0 { &token[keyword.min(token.len())..] } else { token };
+    if random::is_sample(body) || is_sentence(body) {
+        return false;
+    }
+    let doubtful = entry.strict || entry.check.is_some_and(|check| !check(token));
+    !doubtful || random::is_random(body)
+}
+
+/// "AppConfigurationAccessTokenHere": words where the issuer puts random letters.
+fn is_sentence(body: &[u8]) -> bool {
+    body.len() >= 12
+        && body.iter().all(|b| b.is_ascii_alphabetic() || b"_-".contains(b))
+        && random::looks_like_name(body)
+        && !random::is_random(body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_pattern_compiles_and_ids_are_unique() {
+        let mut ids = std::collections::BTreeSet::new();
+        for line in LINES.iter() {
+            assert!(line.regex().is_some(), "{} does not compile", line.entry.id);
+            assert!(ids.insert(line.entry.id), "{} is there twice", line.entry.id);
+            assert!(!line.entry.keywords.is_empty() && !line.entry.what.is_empty(), "{}", line.entry.id);
+        }
+    }
+
+    #[test]
+    fn the_table_covers_the_issuers_it_promises() {
+        let issuers: std::collections::BTreeSet<_> = entries().map(|entry| entry.issuer).collect();
+        assert!(issuers.len() >= 100, "{} issuers", issuers.len());
+    }
+}
