@@ -1,4 +1,4 @@
-//! Measures the secret detector on labelled data: `cargo run --release --example secret_corpus FOLDER [--misses N] [--rule SUBSTRING]`.
+//! Measures the secret detector on labelled data: `cargo run --release --example secret_corpus FOLDER [--misses N] [--ids TIER]`.
 //!
 //! Prints recall by tier and placement, hard cases by id, near misses and clean manifests refused (rule kind and pointer, never a
 //! value), and time. The data is only read: it is decompressed by `xz -dc` and never written anywhere.
@@ -23,10 +23,12 @@ struct Answer {
 }
 
 fn judge(object: &Node<'_>) -> Answer {
-    let mut answer = Answer { certain: vec![], weak: vec![], scanned: Scanned { complete: true, visited: 0 }, took: Duration::ZERO };
+    let mut answer =
+        Answer { certain: vec![], weak: vec![], scanned: Scanned { complete: true, visited: 0 }, took: Duration::ZERO };
     let start = Instant::now();
     answer.scanned = scan_any(object, &Options::default(), &mut |detection| {
-        let said = format!("{} | {} | {}", detection.kind, detection.pointer, detection.key.as_deref().unwrap_or_default());
+        let said =
+            format!("{} | {} | {}", detection.kind, detection.pointer, detection.key.as_deref().unwrap_or_default());
         match detection.certainty {
             Certainty::Certain => answer.certain.push(said),
             Certainty::Weak => answer.weak.push(said),
@@ -52,14 +54,33 @@ fn share(part: usize, whole: usize) -> String {
 
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
-    let folder = arguments.next().context("usage: secret_corpus FOLDER [--misses N] [--rule SUBSTRING]")?;
+    let folder = arguments.next().context("usage: secret_corpus FOLDER [--misses N] [--ids TIER]")?;
     let rest: Vec<String> = arguments.collect();
     let option = |name: &str| rest.iter().position(|word| word == name).and_then(|at| rest.get(at + 1)).cloned();
     let misses: usize = option("--misses").map_or(Ok(0), |n| n.parse())?;
+    if let Some(wanted) = option("--ids") {
+        return ids(Path::new(&folder), &wanted);
+    }
     let folder = Path::new(&folder);
     wrapped(folder, misses)?;
     hard_cases(folder)?;
     clean(folder)?;
+    Ok(())
+}
+
+/// The `case` of every wrong answer of a tier ("T1-structured", "near miss") with what was said of it, to look a case up by hand.
+fn ids(folder: &Path, wanted: &str) -> Result<()> {
+    let data = read(folder, "wrapped.jsonl.xz")?;
+    for line in data.lines() {
+        let row = Node::read(line)?;
+        let Some(object) = row.get("obj") else { continue };
+        let positive = row.pointer("/label").is_some_and(|label| label.equals(&1.into()));
+        let tier = if positive { text(&row, "tier") } else { "near miss" };
+        let answer = judge(object);
+        if tier == wanted && answer.certain.is_empty() == positive {
+            println!("{} {} {:?}", text(&row, "case"), text(&row, "placement"), answer.certain);
+        }
+    }
     Ok(())
 }
 
@@ -108,14 +129,26 @@ fn hard_cases(folder: &Path) -> Result<()> {
         let refused = !answer.certain.is_empty();
         let label = |n: i64| row.pointer("/label").is_some_and(|label| label.equals(&n.into()));
         if label(-1) {
-            println!("  {} depends on policy: {:?} weak {:?} ({})", text(&row, "id"), answer.certain, answer.weak, text(&row, "why"));
+            println!(
+                "  {} depends on policy: {:?} weak {:?} ({})",
+                text(&row, "id"),
+                answer.certain,
+                answer.weak,
+                text(&row, "why")
+            );
             continue;
         }
         all += 1;
         if refused == label(1) {
             right += 1;
         } else {
-            println!("  {} WRONG: {} ({}) {:?}", text(&row, "id"), text(&row, "why"), text(&row, "where"), answer.certain);
+            println!(
+                "  {} WRONG: {} ({}) {:?}",
+                text(&row, "id"),
+                text(&row, "why"),
+                text(&row, "where"),
+                answer.certain
+            );
         }
     }
     println!("  right: {}", share(right, all));
@@ -145,6 +178,13 @@ fn clean(folder: &Path) -> Result<()> {
     times.sort();
     let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize].0.as_nanos() as f64 / 1000.0;
     println!("  refused {refused}, warned {warned}, cut off {cut}, of {all}");
-    println!("time: median {:.2} µs, p90 {:.1}, p99 {:.1}, p99.9 {:.1}, most {:.1}; {bytes} bytes visited", at(0.5), at(0.9), at(0.99), at(0.999), at(1.0));
+    println!(
+        "time: median {:.2} µs, p90 {:.1}, p99 {:.1}, p99.9 {:.1}, most {:.1}; {bytes} bytes visited",
+        at(0.5),
+        at(0.9),
+        at(0.99),
+        at(0.999),
+        at(1.0)
+    );
     Ok(())
 }

@@ -18,6 +18,7 @@ mod ask;
 mod basis;
 pub mod certs;
 mod check;
+mod envelope;
 mod explain;
 mod mutate;
 mod policies;
@@ -27,6 +28,7 @@ mod review;
 mod schema;
 #[cfg(feature = "server")]
 pub mod serve;
+mod template;
 
 /// Nothing was refused.
 const CLEAN: u8 = 0;
@@ -57,22 +59,16 @@ Examples:
 
 Exit codes: 0 clean or allowed, 1 refused, 2 could not judge (or wrong usage).";
 
+// Each says itself what it does: a comment here would stand in front of it in the help.
 #[derive(Subcommand)]
 enum Command {
-    /// Answer the API server: the webhook
     #[cfg(feature = "server")]
-    Serve(serve::Arguments),
-    /// Judge manifests: files, folders, stdin
+    Serve(Box<serve::Arguments>),
     Check(check::Arguments),
-    /// Show what pods will get, and the pods of templates
     Mutate(mutate::Arguments),
-    /// Answer one AdmissionReview, here or by asking a running webhook
     Review(review::Arguments),
-    /// Why a rule exists, what it sees, how to mend it
     Explain(explain::Arguments),
-    /// Check, list and describe policies
     Policies(policies::Arguments),
-    /// Make certificates for development
     Certs(certs::Arguments),
 }
 
@@ -88,7 +84,7 @@ pub fn run() -> ExitCode {
     };
     let done = match arguments.command {
         #[cfg(feature = "server")]
-        Command::Serve(arguments) => serve::run(arguments),
+        Command::Serve(arguments) => serve::run(*arguments),
         Command::Check(arguments) => check::run(arguments),
         Command::Mutate(arguments) => mutate::run(arguments),
         Command::Review(arguments) => review::run(arguments),

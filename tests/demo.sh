@@ -40,8 +40,9 @@ done
 [[ -n $address ]] || { echo "the webhook did not start:" >&2; cat "$folder/log" >&2; exit 1; }
 echo "https://$address"
 
+# With --pods, what the controllers make of Jobs and Deployments is sent, too.
 # Exit code of review: 0 everything was let pass, 1 something was refused, 2 it could not be asked.
-send() { "$supercargo" review --server "https://$address" --ca "$folder/certs/ca.crt" -o text "$1"; }
+send() { "$supercargo" review --server "https://$address" --ca "$folder/certs/ca.crt" --pods -o text "$1"; }
 
 for file in manifests/examples/good/*.yaml manifests/examples/group/*.yaml; do
     say "Sending $file"

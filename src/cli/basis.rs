@@ -48,14 +48,7 @@ impl Basis {
     /// Reads policies and facts; `files` are what will be judged, and may hold facts, too.
     pub(super) fn load(policies: &PolicyArguments, facts: FactArguments, files: &[File]) -> anyhow::Result<Basis> {
         let set = load_policies(policies)?;
-        let given = source::find(&facts.facts);
-        let mut problems = given.problems;
-        let mut namespaces = Namespaces::default();
-        namespaces.learn_all(&given.files, &facts.namespace, &mut |problem| problems.push(problem));
-        if !problems.is_empty() {
-            problems.iter().for_each(complain_of);
-            bail!("the facts cannot be used; correct what is named above, or leave --facts out");
-        }
+        let mut namespaces = load_facts(&facts.facts, &facts.namespace)?;
         // What is wrong in these is said when they are judged.
         namespaces.learn_all(files, &facts.namespace, &mut |_: Problem| {});
         let namespace = facts.namespace;
@@ -68,6 +61,19 @@ impl Basis {
         let namespace: &Namespace = &self.namespaces.get(namespace);
         judge(Facts { namespace, policies: &self.policies, now: self.now })
     }
+}
+
+/// What is said of namespaces in these files and folders; else says what cannot be read and fails.
+pub(super) fn load_facts(paths: &[PathBuf], default: &str) -> anyhow::Result<Namespaces> {
+    let given = source::find(paths);
+    let mut problems = given.problems;
+    let mut namespaces = Namespaces::default();
+    namespaces.learn_all(&given.files, default, &mut |problem| problems.push(problem));
+    if problems.is_empty() {
+        return Ok(namespaces);
+    }
+    problems.iter().for_each(complain_of);
+    bail!("the facts cannot be used; correct what is named above, or leave --facts out")
 }
 
 /// Policies that compile; else says what is wrong with each and fails.

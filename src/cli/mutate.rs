@@ -10,13 +10,13 @@ use serde_json::json;
 
 use super::apply::{self, hide_secrets};
 use super::basis::{Basis, FactArguments, PolicyArguments};
-use super::{CLEAN, FAILED, complain, complain_of};
+use super::{CLEAN, FAILED, complain, complain_of, template};
 use crate::engine::{Outcome, create_request};
 use crate::output::safe_json;
 use crate::printable::printable;
 use crate::source::{self, Document, Item, Wanted};
-use crate::tree::{Map, Node};
-use crate::workload::{self, Kind};
+use crate::tree::Node;
+use crate::workload;
 
 /// Show what pods will get, and the pods of templates
 ///
@@ -114,7 +114,9 @@ impl<W: Write> Show<W> {
         let namespace = document.namespace().unwrap_or(&basis.namespace).to_owned();
         let name = document.name().unwrap_or("(no name)");
         let label = format!("{} {namespace}/{name}", kind.name);
-        let Some((before, username)) = pod(kind, document.tree.into_owned(), &namespace) else { return Ok(()) };
+        let Some((before, username)) = template::pod(kind, document.tree.into_owned(), &namespace) else {
+            return Ok(());
+        };
         let mut request = create_request(before.clone(), &namespace);
         request.username = Cow::Borrowed(username);
         let outcome = basis.facts(&namespace, |facts| basis.engine.mutate(&request, facts))?;
@@ -189,32 +191,3 @@ impl<W: Write> Show<W> {
 }
 
 const LIST: &str = "{\"apiVersion\": \"v1\", \"kind\": \"List\", \"items\": [\n";
-
-/// The pod that will be sent for an object, and by whom; `None` for what makes no pods.
-fn pod(kind: &Kind, tree: Node<'static>, namespace: &str) -> Option<(Node<'static>, &'static str)> {
-    let username = match kind.name {
-        "Pod" => return Some((tree, "")),
-        "Deployment" | "ReplicaSet" => "system:serviceaccount:kube-system:replicaset-controller",
-        "StatefulSet" => "system:serviceaccount:kube-system:statefulset-controller",
-        "DaemonSet" => "system:serviceaccount:kube-system:daemon-set-controller",
-        "ReplicationController" => "system:serviceaccount:kube-system:replication-controller",
-        "Job" | "CronJob" => "system:serviceaccount:kube-system:job-controller",
-        _ => "",
-    };
-    let template = tree.pointer(kind.pod?)?;
-    let owner = tree.get("metadata").and_then(|m| m.str("name").or_else(|| m.str("generateName"))).unwrap_or("pod");
-    let mut metadata = Map::default();
-    metadata.insert("generateName", Node::String(format!("{}-", owner.trim_end_matches('-')).into()));
-    metadata.insert("namespace", Node::String(namespace.to_owned().into()));
-    for (key, value) in template.entries("metadata") {
-        if !matches!(key, "name" | "namespace" | "generateName" | "creationTimestamp") {
-            metadata.insert(key.to_owned(), value.clone());
-        }
-    }
-    let mut pod = Map::default();
-    pod.insert("apiVersion", Node::String("v1".into()));
-    pod.insert("kind", Node::String("Pod".into()));
-    pod.insert("metadata", Node::Object(metadata));
-    pod.insert("spec", template.get("spec").cloned().unwrap_or_default());
-    Some((Node::Object(pod), username))
-}

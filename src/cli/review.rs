@@ -1,6 +1,5 @@
 //! `supercargo review`: one AdmissionReview in, its answer out; from the engine here, or from a running webhook.
 
-use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -8,11 +7,10 @@ use std::process::ExitCode;
 use anyhow::Context;
 use base64::Engine as _;
 use clap::ValueEnum;
-use serde_json::json;
 
 use super::apply::{self, hide_secrets};
 use super::basis::{Basis, FactArguments, PolicyArguments};
-use super::{CLEAN, FAILED, REFUSED, complain, complain_of};
+use super::{CLEAN, FAILED, REFUSED, complain, complain_of, envelope, template};
 use crate::output::safe_json;
 use crate::printable::{printable, printable_lines};
 use crate::review;
@@ -30,7 +28,7 @@ use crate::workload;
 Examples:
   supercargo review deployment.yaml
   supercargo review --mutate -o text pod.yaml
-  supercargo review --server https://localhost:8443 --ca certs/ca.crt pod.yaml
+  supercargo review --pods --server https://localhost:8443 --ca dev/ca.crt job.yaml
 
 Exit codes: 0 allowed, 1 refused, 2 could not ask or judge.")]
 pub(super) struct Arguments {
@@ -43,6 +41,9 @@ pub(super) struct Arguments {
     /// Ask whether it may pass
     #[arg(long)]
     validate: bool,
+    /// Ask about the pods of a template, too, as its controller will send them
+    #[arg(long, conflicts_with_all = ["mutate", "validate"])]
+    pods: bool,
     /// How to print the answer
     #[arg(long, short, value_enum, default_value = "json")]
     output: Format,
@@ -111,8 +112,16 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Some(door) => door,
         None => Door::Here(Box::new(Basis::load(&arguments.policies, arguments.facts, &found.files)?)),
     };
-    let mut talk = Talk { door, asked, namespace, format: arguments.output, refused: false, failed: false, reviews: 0 };
-    talk.failed = !found.problems.is_empty();
+    let mut talk = Talk {
+        door,
+        asked,
+        pods: arguments.pods,
+        namespace,
+        format: arguments.output,
+        refused: false,
+        failed: !found.problems.is_empty(),
+        reviews: 0,
+    };
     for file in &found.files {
         match file.text() {
             Ok(text) => {
@@ -159,6 +168,7 @@ impl WebhookArguments {
 struct Talk {
     door: Door,
     asked: Option<Question>,
+    pods: bool,
     namespace: String,
     format: Format,
     refused: bool,
@@ -171,7 +181,26 @@ impl Talk {
     fn document(&mut self, file: &str, document: Document<'_>) -> io::Result<()> {
         self.reviews += 1;
         let label = format!("{} {}", document.kind, document.name().unwrap_or("(no name)"));
-        let mut review = envelope(document, &self.namespace);
+        let Document { group, kind, tree, .. } = document;
+        let tree = tree.into_owned();
+        if kind == "AdmissionReview" {
+            return self.review(file, &label, tree).map(|_| ());
+        }
+        let namespace =
+            tree.path(&["metadata", "namespace"]).and_then(Node::as_str).unwrap_or(&self.namespace).to_owned();
+        let made = workload::kind(&group, &kind).filter(|kind| self.pods && kind.name != "Pod");
+        let made = made.and_then(|kind| template::pod(kind, tree.clone(), &namespace));
+        let passed =
+            self.review(file, &label, envelope::around(tree, &group, &kind, &self.namespace, envelope::PERSON))?;
+        if let Some((pod, username)) = made.filter(|_| passed) {
+            let review = envelope::around(pod, "", "Pod", &namespace, username);
+            self.review(file, &format!("Pod of {label}"), review)?;
+        }
+        Ok(())
+    }
+
+    /// Asks about one review; whether everybody let it pass.
+    fn review(&mut self, file: &str, label: &str, mut review: Node<'static>) -> io::Result<bool> {
         let is_new_pod = review.path(&["request", "kind", "kind"]).and_then(Node::as_str) == Some("Pod")
             && review.path(&["request", "operation"]).and_then(Node::as_str) == Some("CREATE")
             && review.path(&["request", "subResource"]).is_none();
@@ -181,21 +210,21 @@ impl Talk {
             _ => &[Question::Validate],
         };
         for &question in questions {
-            match self.question(&label, &mut review, question) {
+            match self.question(label, &mut review, question) {
                 Ok(true) => {}
                 Ok(false) => {
                     self.refused = true;
-                    break;
+                    return Ok(false);
                 }
                 Err(error) if super::is_broken(&error) => return Err(io::ErrorKind::BrokenPipe.into()),
                 Err(error) => {
                     complain("error", format_args!("{file}: {label}: {error:#}"));
                     self.failed = true;
-                    break;
+                    return Ok(false);
                 }
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Whether the answer lets the object pass; what it adds is added to the review.
@@ -268,7 +297,7 @@ fn show(
         _ if !allowed => {
             // Ours begins with the object; another webhook's may not.
             match response.path(&["status", "message"]).and_then(Node::as_str) {
-                Some(message) if message.starts_with(&*label.split(' ').next().unwrap_or_default()) => {
+                Some(message) if message.starts_with(label.split(' ').next().unwrap_or_default()) => {
                     writeln!(out, "{}", printable_lines(message))?;
                 }
                 message => {
@@ -291,69 +320,4 @@ fn show(
         writeln!(out, "Warning: {}", printable(warning))?;
     }
     Ok(())
-}
-
-/// The document, when it is an AdmissionReview; else one around it.
-fn envelope(document: Document<'_>, namespace: &str) -> Node<'static> {
-    if document.kind == "AdmissionReview" {
-        return document.tree.into_owned();
-    }
-    let known = workload::kind(&document.group, &document.kind);
-    let api_version = document.tree.str("apiVersion").unwrap_or_default();
-    let version = api_version.rsplit('/').next().unwrap_or_default();
-    let plural = known.map_or_else(|| format!("{}s", document.kind.to_lowercase()), |kind| kind.plural.to_owned());
-    let kind = json!({"group": document.group, "version": version, "kind": document.kind});
-    let resource = json!({"group": document.group, "version": version, "resource": plural});
-    let said = document.namespace();
-    // Of an unknown kind it is not known whether it lives in a namespace.
-    let namespace = said.or_else(|| known.map(|_| namespace)).unwrap_or_default();
-    let name = document.tree.path(&["metadata", "name"]).and_then(Node::as_str).unwrap_or_default();
-    let mut review: Node<'static> = json!({
-        "apiVersion": review::API_VERSION,
-        "kind": "AdmissionReview",
-        "request": {
-            "uid": uid(),
-            "kind": kind,
-            "requestKind": kind,
-            "resource": resource,
-            "requestResource": resource,
-            "name": name,
-            "namespace": namespace,
-            "operation": "CREATE",
-            "userInfo": {"username": "supercargo-review", "groups": ["system:authenticated"]},
-            "object": null,
-            "oldObject": null,
-            "dryRun": false,
-            "options": {"apiVersion": "meta.k8s.io/v1", "kind": "CreateOptions"},
-        },
-    })
-    .into();
-    let mut object = document.tree.clone().into_owned();
-    // As the API server fills it in from the URL.
-    if said.is_none()
-        && !namespace.is_empty()
-        && let Some(Node::Object(metadata)) = object.pointer_mut("/metadata")
-    {
-        metadata.insert("namespace", Node::String(namespace.to_owned().into()));
-    }
-    if let Some(place) = review.pointer_mut("/request/object") {
-        *place = object;
-    }
-    review
-}
-
-/// A random version 4 UUID, as the API server makes them.
-fn uid() -> String {
-    let random = || RandomState::new().hash_one(std::time::SystemTime::now());
-    let (high, low) = (random(), random());
-    let version = (high & 0xffff_ffff_ffff_0fff) | 0x4000;
-    let variant = (low & 0x3fff_ffff_ffff_ffff) | 0x8000_0000_0000_0000;
-    format!(
-        "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
-        version >> 32,
-        (version >> 16) & 0xffff,
-        version & 0xffff,
-        variant >> 48,
-        variant & 0xffff_ffff_ffff
-    )
 }

@@ -25,12 +25,12 @@ mod log;
 /// Two listeners: TLS for the API server (/mutate and /validate), and plain HTTP for the kubelet and Prometheus (/healthz,
 /// /readyz, /metrics). SIGTERM ends it without losing a request: it stops being ready, goes on answering for --drain-delay,
 /// finishes what is in flight and exits with 0.
-///
-/// To try it on your own machine:
-///
-///     supercargo certs dev
-///     supercargo serve --tls-cert dev/tls.crt --tls-key dev/tls.key
 #[derive(Args, Debug)]
+#[command(after_help = "\
+On your own machine:
+  supercargo certs dev
+  supercargo serve --tls-cert dev/tls.crt --tls-key dev/tls.key
+  supercargo review --server https://localhost:8443 --ca dev/ca.crt pod.yaml")]
 pub struct Arguments {
     /// Where the API server asks, over TLS; port 0 lets the system choose
     #[arg(long, value_name = "ADDRESS", env = "SUPERCARGO_LISTEN", default_value = "0.0.0.0:8443")]

@@ -112,7 +112,7 @@ pub(super) fn at(text: &str, key: Range<usize>) -> Option<Assignment> {
     let blanks = reader.skip_blanks();
     let flag = bytes[key.start] == b'-' && matches!(before, None | Some(b' ' | b'\t' | b'\n' | b'"' | b'\'' | b'='));
     let after_blanks = reader.at;
-    if let Some(sign) = separator(&mut reader) {
+    if let Some(sign) = separator(&mut reader, key_quote.is_none()) {
         let spaced = reader.skip_blanks() > 0 || blanks > 0;
         return value(text, key, line, reader, sign, spaced);
     }
@@ -128,7 +128,7 @@ pub(super) fn at(text: &str, key: Range<usize>) -> Option<Assignment> {
 }
 
 /// `=`, `:`, `:=`, `=>`, also behind a type's name; not `==`, `::`, `://`.
-fn separator(reader: &mut Reader<'_>) -> Option<u8> {
+fn separator(reader: &mut Reader<'_>, may_be_typed: bool) -> Option<u8> {
     let start = reader.at;
     for _ in 0..2 {
         match reader.peek() {
@@ -153,7 +153,9 @@ fn separator(reader: &mut Reader<'_>) -> Option<u8> {
                 reader.at = annotated;
                 return Some(sign);
             }
-            Some(b'a'..=b'z' | b'A'..=b'Z') if reader.at > start || reader.bytes.get(start.wrapping_sub(1)) == Some(&b' ') => {
+            Some(b'a'..=b'z' | b'A'..=b'Z')
+                if may_be_typed && reader.at > start || reader.bytes.get(start.wrapping_sub(1)) == Some(&b' ') =>
+            {
                 if !type_name(reader) || !matches!(reader.peek(), Some(b'=')) {
                     return None;
                 }
@@ -181,13 +183,37 @@ fn line_before(bytes: &[u8], at: usize) -> &[u8] {
 
 fn is_comment(line: &[u8]) -> bool {
     let line = line.trim_ascii_start();
-    line.starts_with(b"#") || line.starts_with(b"//") && !line.starts_with(b"//registry") && !line.windows(2).any(|w| w == b":_") || line.starts_with(b"; ") || line.starts_with(b"* ") || line.starts_with(b"<!--") || line.windows(3).any(|w| w == b" # ")
+    line.starts_with(b"#")
+        || line.starts_with(b"//") && !line.starts_with(b"//registry") && !line.windows(2).any(|w| w == b":_")
+        || line.starts_with(b"; ")
+        || line.starts_with(b"* ")
+        || line.starts_with(b"<!--")
+        || line.windows(3).any(|w| w == b" # ")
 }
 
 /// Whether the name is the first thing on its line, but for what assignments begin with.
 fn begins_line(line: &[u8]) -> bool {
     let line = line.trim_ascii();
-    line.is_empty() || [&b"-"[..], b"export", b"- export", b"set", b"ENV", b"\"", b"'", b"- \"", b"-\"", b"- '", b"let", b"var", b"const", b"{", b"{\"", b"declare"].contains(&line)
+    line.is_empty()
+        || [
+            &b"-"[..],
+            b"export",
+            b"- export",
+            b"set",
+            b"ENV",
+            b"\"",
+            b"'",
+            b"- \"",
+            b"-\"",
+            b"- '",
+            b"let",
+            b"var",
+            b"const",
+            b"{",
+            b"{\"",
+            b"declare",
+        ]
+        .contains(&line)
 }
 
 /// Names that a blank separates from the value: .netrc, redis.conf, and SQL.
@@ -203,13 +229,28 @@ fn takes_a_blank(name: &str, line: &[u8]) -> bool {
 }
 
 /// The value that follows a separator.
-fn value(text: &str, key: Range<usize>, line: &[u8], mut reader: Reader<'_>, sign: u8, spaced: bool) -> Option<Assignment> {
+fn value(
+    text: &str,
+    key: Range<usize>,
+    line: &[u8],
+    mut reader: Reader<'_>,
+    sign: u8,
+    spaced: bool,
+) -> Option<Assignment> {
     let bytes = text.as_bytes();
     // `b"..."`, `@"..."` and `!!str "..."` of languages that mark their strings.
-    if matches!(reader.peek(), Some(b'b' | b'r' | b'u' | b'@')) && reader.bytes.get(reader.at + 1).is_some_and(|b| b"\"'".contains(b)) {
+    if matches!(reader.peek(), Some(b'b' | b'r' | b'u' | b'@'))
+        && reader.bytes.get(reader.at + 1).is_some_and(|b| b"\"'".contains(b))
+    {
         reader.at += 1;
     }
     if let Some(quote) = reader.quote() {
+        // `'password = ' + x`: the quote ends a string that the name stands in.
+        let open =
+            line.iter().filter(|b| **b == quote.mark).count() % 2 == 1 && !bytes[..key.start].ends_with(&[quote.mark]);
+        if open && !quote.escaped && !line.contains(&b'\\') {
+            return None;
+        }
         return quoted(text, key, reader.at, quote);
     }
     if sign == b':' && matches!(reader.peek(), Some(b'|' | b'>')) {
@@ -224,7 +265,10 @@ fn value(text: &str, key: Range<usize>, line: &[u8], mut reader: Reader<'_>, sig
         if let Some(comment) = line_value.windows(2).position(|w| w == b" #") {
             len = comment;
         }
-        if let Some(more) = line_value[..len].windows(3).position(|w| w[0] == b';' && w[1].is_ascii_alphabetic() && w[2].is_ascii_alphanumeric()) {
+        if let Some(more) = line_value[..len]
+            .windows(3)
+            .position(|w| w[0] == b';' && w[1].is_ascii_alphabetic() && w[2].is_ascii_alphanumeric())
+        {
             len = more;
         }
     } else {
@@ -321,7 +365,9 @@ fn named_value(text: &str, key: Range<usize>, line: &[u8], mut reader: Reader<'_
         return None;
     }
     let quote = reader.quote();
-    let word = [&b"value"[..], b"Value", b"defaultValue", b"stringValue", b"VALUE"].into_iter().find(|word| reader.next_is(word))?;
+    let word = [&b"value"[..], b"Value", b"defaultValue", b"stringValue", b"VALUE"]
+        .into_iter()
+        .find(|word| reader.next_is(word))?;
     reader.at += word.len();
     if quote.is_some() {
         reader.quote()?;
@@ -379,13 +425,25 @@ mod tests {
             ("password: |\n    x1y2\n", "x1y2"),
             ("a=b\\npassword=x1y2\\nc=d", "x1y2"),
         ] {
-            assert_eq!(value(text, "password").or_else(|| value(text, "PASSWORD")).as_deref(), Some(expected), "{text}");
+            assert_eq!(
+                value(text, "password").or_else(|| value(text, "PASSWORD")).as_deref(),
+                Some(expected),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn what_assigns_nothing_gives_nothing() {
-        for text in ["# password: x1y2", "if password == x1y2", "password", "password:", "DB_PASSWORD=<password>\n<b>", "the password is x", "password::new"] {
+        for text in [
+            "# password: x1y2",
+            "if password == x1y2",
+            "password",
+            "password:",
+            "DB_PASSWORD=<password>\n<b>",
+            "the password is x",
+            "password::new",
+        ] {
             assert_eq!(value(text, "password"), None, "{text}");
         }
     }

@@ -32,13 +32,21 @@ pub(super) fn pair(name: &str, value: &str, manner: Manner) -> Option<Secret> {
     if value::is_no_secret(value) || placeholder::is_placeholder(value) || value.eq_ignore_ascii_case(name) {
         return None;
     }
+    let secret = by_head(head, value, manner)?;
+    // `accounts-pwd` under ACCOUNTS_PASSWORD.
+    let certainty = if weak::is_weak_beside(value, name) { Certainty::Weak } else { secret.certainty };
+    Some(Secret { certainty, ..secret })
+}
+
+fn by_head(head: Head, value: &str, manner: Manner) -> Option<Secret> {
     let certainty = match head {
         Head::Password => password(value, manner)?,
         Head::Secret => secret(value, manner)?,
         Head::Token | Head::Key => opaque(value, manner, 16)?,
         Head::Authorization => return authorization(value, manner),
         Head::Credential => opaque(value, manner, 12)?,
-        Head::BareKey => (value.len() >= 20 && value::is_opaque(value) && random::is_random(value.as_bytes())).then_some(Certainty::Certain)?,
+        Head::BareKey => (value.len() >= 20 && value::is_opaque(value) && random::is_random(value.as_bytes()))
+            .then_some(Certainty::Certain)?,
         Head::ConnectionString => return None,
     };
     Some(Secret { kind: Kind { issuer: "", what: head.what() }, prefix: None, certainty })
@@ -82,28 +90,45 @@ fn secret(value: &str, manner: Manner) -> Option<Certainty> {
     if value::is_expression(value) && matches!(manner, Manner::Bare | Manner::Line) {
         return None;
     }
-    if value.len() < 8 || !value::is_opaque(value) {
+    if value.len() < 8
+        || !(value::is_opaque(value) || matches!(manner, Manner::Field | Manner::Quoted) && value::is_graphic(value))
+    {
         return None;
     }
-    let strong = random::is_random(value.as_bytes()) || has_password_mix(value) && !random::looks_like_name(value.as_bytes());
+    // A checksum, a digest: annotations are full of them.
+    if manner == Manner::Loose && value::is_hexadecimal(value) {
+        return None;
+    }
+    let strong = value::is_serial(value)
+        || random::is_random(value.as_bytes())
+        || has_password_mix(value) && !random::looks_like_name(value.as_bytes());
     strong.then_some(Certainty::Certain)
 }
 
-/// Tokens and keys are long and made by a machine.
+/// Tokens and keys are made by a machine: long, or short and thoroughly mixed.
 fn opaque(value: &str, manner: Manner, least: usize) -> Option<Certainty> {
+    let bytes = value.as_bytes();
     if value::is_word_of_settings(value) || value::is_prose(value) || value::is_hash(value) {
         return None;
     }
     if value::is_expression(value) && matches!(manner, Manner::Bare | Manner::Line) {
         return None;
     }
-    if random::is_filler(value.as_bytes()) && !value::is_hexadecimal(value) || random::has_sample_word(value.as_bytes()) || weak::is_weak(value) {
+    if random::is_filler(bytes) && !value::is_hexadecimal(value)
+        || random::has_sample_word(bytes)
+        || weak::is_weak(value)
+    {
         return None;
     }
-    if value.len() < least || !value::is_opaque(value) {
+    let own_field = matches!(manner, Manner::Field | Manner::Quoted);
+    if !value::is_opaque(value) && !(own_field && value::is_graphic(value) && has_password_mix(value)) {
         return None;
     }
-    (random::is_random(value.as_bytes()) || (has_password_mix(value) && !random::looks_like_name(value.as_bytes()))).then_some(Certainty::Certain)
+    let mixed = has_password_mix(value) && !random::looks_like_name(bytes);
+    let long_enough =
+        value.len() >= least || (own_field && value.len() >= 10 && mixed) || (own_field && value.len() >= 14);
+    let made = random::is_random(bytes) || mixed || value::is_serial(value);
+    (long_enough && made).then_some(Certainty::Certain)
 }
 
 /// The value of an `Authorization` header, of `auth` in a registry's settings, and the like.
@@ -124,7 +149,8 @@ fn authorization(value: &str, manner: Manner) -> Option<Secret> {
 /// At least three of: lower, upper, digit, other. People who are asked for a strong password write these.
 fn has_password_mix(value: &str) -> bool {
     let any = |test: fn(&u8) -> bool| usize::from(value.as_bytes().iter().any(test));
-    any(u8::is_ascii_lowercase) + any(u8::is_ascii_uppercase) + any(u8::is_ascii_digit) + any(u8::is_ascii_punctuation) >= 3
+    any(u8::is_ascii_lowercase) + any(u8::is_ascii_uppercase) + any(u8::is_ascii_digit) + any(u8::is_ascii_punctuation)
+        >= 3
 }
 
 #[cfg(test)]
@@ -138,8 +164,13 @@ mod tests {
     #[test]
     fn a_literal_under_a_password_key_is_one() {
         for (name, value) in [
-            ("DB_PASSWORD", "hunter2"), ("MYSQL_ROOT_PASSWORD", "Wq7!kd9Z"), ("SMTP_PASS", "tr0ub4dor&3"), ("LDAP_BIND_PW", "N0rth.Wind99"),
-            ("GF_SECURITY_ADMIN_PASSWORD", "Zx81-quartz-Lamp"), ("spring.datasource.password", "Gx72hPq9"), ("PGPASSWORD", "kL3pQ9z"),
+            ("DB_PASSWORD", "hunter2"),
+            ("MYSQL_ROOT_PASSWORD", "Wq7!kd9Z"),
+            ("SMTP_PASS", "tr0ub4dor&3"),
+            ("LDAP_BIND_PW", "N0rth.Wind99"),
+            ("GF_SECURITY_ADMIN_PASSWORD", "Zx81-quartz-Lamp"),
+            ("spring.datasource.password", "Gx72hPq9"),
+            ("PGPASSWORD", "kL3pQ9z"),
         ] {
             assert_eq!(of(name, value), Some(Certainty::Certain), "{name}");
         }
@@ -147,7 +178,15 @@ mod tests {
 
     #[test]
     fn a_generated_value_under_a_key_or_token_name_is_one() {
-        for name in ["AUTH_TOKEN", "DJANGO_SECRET_KEY", "apiKey", "ENCRYPTION_KEY", "SESSION_SECRET", "zendeskToken", "AWS_SECRET_ACCESS_KEY"] {
+        for name in [
+            "AUTH_TOKEN",
+            "DJANGO_SECRET_KEY",
+            "apiKey",
+            "ENCRYPTION_KEY",
+            "SESSION_SECRET",
+            "zendeskToken",
+            "AWS_SECRET_ACCESS_KEY",
+        ] {
             assert_eq!(of(name, "fW4z0gcLH0HV229fFzNeAr4Pg68HdM97FRC6KsMz"), Some(Certainty::Certain), "{name}");
         }
     }
@@ -156,11 +195,22 @@ mod tests {
     #[test]
     fn keys_about_secrets_are_not_keys_of_secrets() {
         for (name, value) in [
-            ("DB_PASSWORD_FILE", "/run/secrets/db_password"), ("METALLB_ML_SECRET_NAME", "memberlist"), ("SECRETS_DIR", "/var/secrets"),
-            ("TOKEN_TTL", "3600s"), ("ENABLE_PASSWORD_LOGIN", "true"), ("MYSQL_ALLOW_EMPTY_PASSWORD", "yes"), ("server-tokens", "false"),
-            ("JWT_GCP_TOKEN_URL", "https://oauth2.googleapis.com/token"), ("SECRET_KEY_ID", "d3b07384-d9a0-4f2b-9f6e-1c2a3b4c5d6e"),
-            ("KEY_PREFIX", "sessions:"), ("S3_KEY", "backups/2026/db.tar.gz"), ("SSH_AUTH_SOCK", "/ssh-agent"), ("AUTHORIZATION_POLICY", "rbac"),
-            ("PASSWORD_POLICY_REGEX", r"^(?=.*[A-Z])(?=.*\d).{8,}$"), ("secretName", "a8f3-b2c1-9d7e"), ("api_key_env", "MY_SECRET1"),
+            ("DB_PASSWORD_FILE", "/run/secrets/db_password"),
+            ("METALLB_ML_SECRET_NAME", "memberlist"),
+            ("SECRETS_DIR", "/var/secrets"),
+            ("TOKEN_TTL", "3600s"),
+            ("ENABLE_PASSWORD_LOGIN", "true"),
+            ("MYSQL_ALLOW_EMPTY_PASSWORD", "yes"),
+            ("server-tokens", "false"),
+            ("JWT_GCP_TOKEN_URL", "https://oauth2.googleapis.com/token"),
+            ("SECRET_KEY_ID", "d3b07384-d9a0-4f2b-9f6e-1c2a3b4c5d6e"),
+            ("KEY_PREFIX", "sessions:"),
+            ("S3_KEY", "backups/2026/db.tar.gz"),
+            ("SSH_AUTH_SOCK", "/ssh-agent"),
+            ("AUTHORIZATION_POLICY", "rbac"),
+            ("PASSWORD_POLICY_REGEX", r"^(?=.*[A-Z])(?=.*\d).{8,}$"),
+            ("secretName", "a8f3-b2c1-9d7e"),
+            ("api_key_env", "MY_SECRET1"),
         ] {
             assert_eq!(of(name, value), None, "{name}");
         }
@@ -168,7 +218,11 @@ mod tests {
 
     #[test]
     fn well_known_words_only_warn() {
-        for (name, value) in [("MYSQL_ROOT_PASSWORD", "changeme"), ("GF_SECURITY_ADMIN_PASSWORD", "admin"), ("FLYWAY_PASSWORD", "password")] {
+        for (name, value) in [
+            ("MYSQL_ROOT_PASSWORD", "changeme"),
+            ("GF_SECURITY_ADMIN_PASSWORD", "admin"),
+            ("FLYWAY_PASSWORD", "password"),
+        ] {
             assert_eq!(of(name, value), Some(Certainty::Weak), "{name}");
         }
     }

@@ -9,14 +9,17 @@ use super::{Certainty, Kind, Surface};
 pub(super) fn of(kind: Kind, certainty: Certainty, site: &Site<'_>, inner: Option<&str>, object: &str) -> String {
     let object = if object.is_empty() { "app" } else { object.trim_end_matches('-') };
     let key = inner.or(site.key).unwrap_or("value");
-    let rotate = if certainty == Certainty::Certain { " The value counts as leaked: replace it at its issuer." } else { "" };
+    let rotate =
+        if certainty == Certainty::Certain { "The value counts as leaked: replace it at its issuer." } else { "" };
     if kind.issuer == "AWS" {
         return format!(
-            "Give the pod an IAM role instead of keys: EKS Pod Identity, or IRSA with the annotation eks.amazonaws.com/role-arn on its ServiceAccount.{rotate}"
+            "Give the pod an IAM role instead of keys: EKS Pod Identity, or IRSA with the annotation eks.amazonaws.com/role-arn on its ServiceAccount. {rotate}"
         );
     }
     if kind.what.starts_with("user and password in base64") && site.surface != Surface::Probe {
-        return format!("Put registry credentials into a Secret of type kubernetes.io/dockerconfigjson and name it in imagePullSecrets, other ones into a Secret that is mounted as a file.{rotate}");
+        return format!(
+            "Put registry credentials into a Secret of type kubernetes.io/dockerconfigjson and name it in imagePullSecrets, other ones into a Secret that is mounted as a file. {rotate}"
+        );
     }
     let name = secret_key(key);
     let fix = match site.surface {
@@ -39,19 +42,32 @@ pub(super) fn of(kind: Kind, certainty: Certainty, site: &Site<'_>, inner: Optio
         Surface::Volume => format!("Refer to a Secret: csi.nodePublishSecretRef, or secretRef of the volume, with\n{{name: {object}-secrets}}"),
         Surface::Other => format!("Put the value into a Secret and refer to it by name, as this kind allows:\nsecretKeyRef: {{name: {object}-secrets, key: {name}}}"),
     };
-    format!("{fix}{rotate}")
+    // YAML to paste ends with its line.
+    let between = if fix.contains('\n') { "\n" } else { " " };
+    format!("{fix}{between}{rotate}").trim_end().to_owned()
 }
 
 /// "--admin-password" and "DB_PASSWORD" as keys of a Secret.
 fn secret_key(key: &str) -> String {
-    let key: String = key.rsplit('/').next().unwrap_or_default().chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c.to_ascii_lowercase() } else { '-' }).collect();
+    let key: String = key
+        .rsplit('/')
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || c == '.' { c.to_ascii_lowercase() } else { '-' })
+        .collect();
     let key = key.trim_matches(['-', '.']);
     if key.is_empty() { "value".to_owned() } else { key.to_owned() }
 }
 
 /// "--admin-password" as a variable: ADMIN_PASSWORD.
 fn variable(key: &str) -> String {
-    let name: String = key.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect();
+    let name: String =
+        key.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect();
     let name = name.trim_matches('_');
-    if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) { "SECRET_VALUE".to_owned() } else { name.to_owned() }
+    if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
+        "SECRET_VALUE".to_owned()
+    } else {
+        name.to_owned()
+    }
 }

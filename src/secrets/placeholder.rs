@@ -7,14 +7,46 @@ use super::random::{contains_ignoring_case, distinct};
 /// Whether the value is no literal at all, or one that says it has to be replaced.
 pub(super) fn is_placeholder(value: &str) -> bool {
     let value = value.trim();
+    // One half of `<user:password>`.
+    if value.starts_with('<') != value.ends_with('>') && value.len() < 24 && value.matches(['<', '>']).count() == 1 {
+        return true;
+    }
     value.is_empty() || is_reference(value) || is_mask(value) || says_replace(value)
 }
 
 /// URL-like names of places where secrets are kept.
 const STORES: &[&str] = &[
-    "vault", "op", "ref", "ref+vault", "secret", "secrets", "awssm", "aws-secretsmanager", "awsssm", "ssm", "gcpsm", "gcp", "azurekv",
-    "azurekeyvault", "keyvault", "akeyless", "doppler", "infisical", "conjur", "bitwarden", "bws", "file", "env", "k8s", "kms",
-    "sops", "berglas", "sm", "keeper", "env-secret", "awskms",
+    "vault",
+    "op",
+    "ref",
+    "ref+vault",
+    "secret",
+    "secrets",
+    "awssm",
+    "aws-secretsmanager",
+    "awsssm",
+    "ssm",
+    "gcpsm",
+    "gcp",
+    "azurekv",
+    "azurekeyvault",
+    "keyvault",
+    "akeyless",
+    "doppler",
+    "infisical",
+    "conjur",
+    "bitwarden",
+    "bws",
+    "file",
+    "env",
+    "k8s",
+    "kms",
+    "sops",
+    "berglas",
+    "sm",
+    "keeper",
+    "env-secret",
+    "awskms",
 ];
 
 /// Whether a URL's scheme names a secret store.
@@ -30,7 +62,14 @@ pub(super) fn is_reference(value: &str) -> bool {
 /// `$(X)`, `${X}`, `$X`, `{{ x }}`, `<x>`, `%(x)s`, `%s`, `__X__`, `@x@`, `[x]`, `#{x}`.
 fn is_template(value: &str) -> bool {
     let pair = |open: &str, close: &str| value.find(open).is_some_and(|at| value[at + open.len()..].contains(close));
-    if pair("{{", "}}") || pair("${", "}") || pair("$(", ")") || pair("<%", "%>") || pair("#{", "}") || pair("{%", "%}") || pair("[[", "]]") {
+    if pair("{{", "}}")
+        || pair("${", "}")
+        || pair("$(", ")")
+        || pair("<%", "%>")
+        || pair("#{", "}")
+        || pair("{%", "%}")
+        || pair("[[", "]]")
+    {
         return true;
     }
     if value.len() >= 2 && value.starts_with('`') && value.ends_with('`') {
@@ -39,25 +78,64 @@ fn is_template(value: &str) -> bool {
     let wrapped = |open: &str, close: &str| {
         value.len() > open.len() + close.len() && value.starts_with(open) && value.ends_with(close)
     };
-    if wrapped("<", ">") || wrapped("__", "__") || wrapped("@", "@") || wrapped("%", "%") || wrapped("[", "]") || wrapped("{", "}") || wrapped("(", ")") {
+    if wrapped("<", ">")
+        || wrapped("__", "__")
+        || wrapped("@", "@")
+        || wrapped("%", "%")
+        || wrapped("[", "]")
+        || wrapped("{", "}")
+        || wrapped("(", ")")
+    {
         return true;
     }
-    if pair("%(", ")s") || pair("<", ">") && value.bytes().filter(|b| *b == b'<').count() == value.bytes().filter(|b| *b == b'>').count() {
+    if pair("%(", ")s")
+        || pair("<", ">")
+            && value.bytes().filter(|b| *b == b'<').count() == value.bytes().filter(|b| *b == b'>').count()
+    {
         return true;
     }
     // A shell variable: `$NAME`, and `%s` or `%d` alone.
-    let name = |rest: &str| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'.' || b == b':');
+    let name = |rest: &str| {
+        !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'.' || b == b':')
+    };
     let variable = value.strip_prefix("$$").or_else(|| value.strip_prefix('$'));
-    variable.is_some_and(|rest| name(rest) && (rest.starts_with(|c: char| c.is_ascii_uppercase() || c == '_') || rest.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')))
-        || matches!(value, "%s" | "%v" | "%q" | "%d" | "{}" | "?" | "{0}")
+    variable.is_some_and(|rest| {
+        name(rest)
+            && (rest.starts_with(|c: char| c.is_ascii_uppercase() || c == '_')
+                || rest.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'))
+    }) || matches!(value, "%s" | "%v" | "%q" | "%d" | "{}" | "?" | "{0}")
 }
 
 /// The address of a secret in a store, or its ciphertext.
 fn is_store(value: &str) -> bool {
     const STARTS: &[&str] = &[
-        "vault:", "arn:", "ENC[", "ENC(", "@Microsoft.KeyVault(", "!vault", "$ANSIBLE_VAULT", "{cipher}", "AQICAH", "AgA", "AgB",
-        "awskms:", "secretsmanager:", "ssm:", "keyvault:", "secret:", "env:", "file:", "kms:", "age-encryption.org", "sops:", "valueFrom",
-        "secretKeyRef", "sm:", "gcp:secretmanager", "k8s:", "op:",
+        "vault:",
+        "arn:",
+        "ENC[",
+        "ENC(",
+        "@Microsoft.KeyVault(",
+        "!vault",
+        "$ANSIBLE_VAULT",
+        "{cipher}",
+        "AQICAH",
+        "AgA",
+        "AgB",
+        "awskms:",
+        "secretsmanager:",
+        "ssm:",
+        "keyvault:",
+        "secret:",
+        "env:",
+        "file:",
+        "kms:",
+        "age-encryption.org",
+        "sops:",
+        "valueFrom",
+        "secretKeyRef",
+        "sm:",
+        "gcp:secretmanager",
+        "k8s:",
+        "op:",
     ];
     if let Some(start) = STARTS.iter().find(|start| value.starts_with(**start)) {
         // SealedSecret ciphertext has no separator to know it by, but its length.
@@ -66,7 +144,9 @@ fn is_store(value: &str) -> bool {
     if let Some((scheme, _)) = value.split_once("://") {
         return is_reference_scheme(scheme);
     }
-    (value.starts_with("projects/") && value.contains("/secrets/")) || value.contains("process.env") || value.contains("os.environ")
+    (value.starts_with("projects/") && value.contains("/secrets/"))
+        || value.contains("process.env")
+        || value.contains("os.environ")
 }
 
 /// `xxxx`, `****`, `----`, `....`, `0000`: the same character over and over, or hardly more than one.
@@ -97,9 +177,56 @@ fn says_replace(value: &str) -> bool {
     let starts = |list: &[&str]| list.iter().any(|start| words.first().is_some_and(|word| word == start));
     let all_letters = joined.bytes().all(|b| b.is_ascii_lowercase());
     // "YOUR_API_KEY_HERE", "replace-with-your-token", "insert token here", "<my>", "TODO", "CHANGE_ME_PLEASE".
-    (all_letters && words.len() > 1 && starts(&["your", "yours", "replace", "insert", "put", "enter", "fill", "add", "paste", "set", "todo", "fixme", "change", "provide", "use", "from", "see", "put", "type", "specify", "add", "some", "any", "the", "a", "to"]))
-        || (all_letters && words.len() > 1 && words.last().is_some_and(|word| word == "here" || word == "placeholder" || word == "goes"))
-        || matches!(joined.as_str(), "todo" | "fixme" | "tbd" | "placeholder" | "redacted" | "replaceme" | "removed" | "hidden" | "masked" | "notset" | "unset" | "null" | "none" | "nil" | "undefined" | "na" | "empty" | "omitted" | "censored" | "sanitized" | "stripped" | "secretvalue" | "insertme" | "fillme" | "fillmein" | "overrideme" | "notused" | "unused" | "ignored" | "dummy" | "fake" | "mock" | "yourpassword" | "yoursecret" | "yourtoken" | "yourkey" | "yourapikey")
+    (all_letters
+        && words.len() > 1
+        && starts(&[
+            "your", "yours", "replace", "insert", "put", "enter", "fill", "add", "paste", "set", "todo", "fixme",
+            "change", "provide", "use", "from", "see", "put", "type", "specify", "add", "some", "any", "the", "a",
+            "to",
+        ]))
+        || (all_letters
+            && words.len() > 1
+            && words.last().is_some_and(|word| word == "here" || word == "placeholder" || word == "goes"))
+        || matches!(
+            joined.as_str(),
+            "todo"
+                | "fixme"
+                | "tbd"
+                | "placeholder"
+                | "redacted"
+                | "replaceme"
+                | "removed"
+                | "hidden"
+                | "masked"
+                | "notset"
+                | "unset"
+                | "null"
+                | "none"
+                | "nil"
+                | "undefined"
+                | "na"
+                | "empty"
+                | "omitted"
+                | "censored"
+                | "sanitized"
+                | "stripped"
+                | "secretvalue"
+                | "insertme"
+                | "fillme"
+                | "fillmein"
+                | "overrideme"
+                | "notused"
+                | "unused"
+                | "ignored"
+                | "dummy"
+                | "fake"
+                | "mock"
+                | "yourpassword"
+                | "yoursecret"
+                | "yourtoken"
+                | "yourkey"
+                | "yourapikey"
+        )
         || (value.contains('_') || value.contains('-')) && joined == "changeme"
         || joined.ends_with("placeholder")
         || joined.starts_with("placeholder")
@@ -116,10 +243,25 @@ mod tests {
     #[test]
     fn what_is_filled_in_later_is_no_secret() {
         for value in [
-            "$(PGPASS)", "${DB_PASSWORD}", "{{ .Values.db.password }}", "op://prod/db/password", "ref+vault://secret/db#/password",
-            "@Microsoft.KeyVault(SecretUri=https://kv.vault.azure.net/secrets/db/0123)", "YOUR_API_KEY_HERE", "xxxxxxxxxxxxxxxx", "********",
-            "%(ENV_PASS)s", "ENC[AES256_GCM,data:Zm9v,iv:YmFy,tag:YmF6,type:str]", "<password>", "vault:secret/data/db#password", "CHANGE_ME",
-            "arn:aws:secretsmanager:eu-west-1:1:secret:x", "projects/p/secrets/db/versions/1", "$DB_PASSWORD", "REPLACE_WITH_TOKEN", "%2A%2A%2A",
+            "$(PGPASS)",
+            "${DB_PASSWORD}",
+            "{{ .Values.db.password }}",
+            "op://prod/db/password",
+            "ref+vault://secret/db#/password",
+            "@Microsoft.KeyVault(SecretUri=https://kv.vault.azure.net/secrets/db/0123)",
+            "YOUR_API_KEY_HERE",
+            "xxxxxxxxxxxxxxxx",
+            "********",
+            "%(ENV_PASS)s",
+            "ENC[AES256_GCM,data:Zm9v,iv:YmFy,tag:YmF6,type:str]",
+            "<password>",
+            "vault:secret/data/db#password",
+            "CHANGE_ME",
+            "arn:aws:secretsmanager:eu-west-1:1:secret:x",
+            "projects/p/secrets/db/versions/1",
+            "$DB_PASSWORD",
+            "REPLACE_WITH_TOKEN",
+            "%2A%2A%2A",
         ] {
             assert!(is_placeholder(value), "{value}");
         }
@@ -128,7 +270,14 @@ mod tests {
     /// secretlint #1117 and #1118: a password was dropped because it contains "pass".
     #[test]
     fn a_real_password_may_contain_the_words_of_a_placeholder() {
-        for value in ["Zx81-quartz-Lamp", "mypass-91-Quartz", "tr0ub4dor&3", "Ex4mple.North99", "pa$$w0rd-Kx9", "x9fcLHfYo03mVm5C"] {
+        for value in [
+            "Zx81-quartz-Lamp",
+            "mypass-91-Quartz",
+            "tr0ub4dor&3",
+            "Ex4mple.North99",
+            "pa$$w0rd-Kx9",
+            "x9fcLHfYo03mVm5C",
+        ] {
             assert!(!is_placeholder(value), "{value}");
         }
     }

@@ -4,11 +4,34 @@
 
 /// Words that stand in samples and in no random token.
 const SAMPLE_WORDS: &[&str] = &[
-    "example", "placeholder", "redacted", "changeme", "change-me", "change_me", "replace", "your_", "your-", "insert-", "xxxxx",
-    "00000000", "***", "...", "dummy", "foobar", "notreal", "todo",
+    "example",
+    "placeholder",
+    "redacted",
+    "changeme",
+    "change-me",
+    "change_me",
+    "replace",
+    "your_",
+    "your-",
+    "insert-",
+    "xxxxx",
+    "00000000",
+    "***",
+    "...",
+    "dummy",
+    "foobar",
+    "notreal",
+    "todo",
 ];
 
-/// Whether a token's body is what documentation puts there.
+/// Whether a known token's body is what documentation puts there: masks, the alphabet, the word "example". Uniformity alone is no
+/// excuse for a known format.
+pub(super) fn is_sample(body: &[u8]) -> bool {
+    let masked = |byte: &u8| b"xX*.0_-#".contains(byte);
+    body.iter().all(masked) || has_sample_word(body) || longest_sequence(body) >= 20
+}
+
+/// Whether a value that only its key speaks for is filler: too uniform, or counting up.
 pub(super) fn is_filler(body: &[u8]) -> bool {
     let need = match body.len() {
         0..8 => 2,
@@ -37,11 +60,12 @@ pub(super) fn distinct(bytes: &[u8]) -> usize {
     seen.iter().map(|word| word.count_ones() as usize).sum()
 }
 
-/// The longest run in which each byte is the one before plus one: "abcdef", "123456".
+/// The longest run in which each byte is the one before plus one, in any case: "abcdef", "AbCd", "123456".
 fn longest_sequence(bytes: &[u8]) -> usize {
     let (mut best, mut run) = (0, 1);
     for pair in bytes.windows(2) {
-        run = if pair[1] == pair[0].wrapping_add(1) { run + 1 } else { 1 };
+        let (one, two) = (pair[0].to_ascii_lowercase(), pair[1].to_ascii_lowercase());
+        run = if two == one.wrapping_add(1) { run + 1 } else { 1 };
         best = best.max(run);
     }
     best
@@ -62,7 +86,8 @@ pub(super) fn looks_like_name(bytes: &[u8]) -> bool {
     bytes.split(|byte| !byte.is_ascii_alphanumeric()).all(|part| {
         let digits = part.iter().filter(|byte| byte.is_ascii_digit()).count();
         let tail = part.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
-        (digits == tail && tail <= 4 && part.len() - tail <= 24 && !mixed_case_jumble(part)) || digits == part.len() && digits <= 8
+        (digits == tail && tail <= 4 && part.len() - tail <= 24 && !mixed_case_jumble(part))
+            || digits == part.len() && digits <= 8
     })
 }
 
@@ -75,6 +100,9 @@ fn jumbled(part: &[u8]) -> bool {
     }
     if digits == 0 {
         return mixed_case_jumble(part) || (part.len() >= 20 && !reads_like_words(part));
+    }
+    if digits <= 2 && part.len() >= 12 && !reads_like_words(part) {
+        return true;
     }
     let changes = changes(part);
     // "abc123" changes class once in six; a random alphanumeric string of one case does so about every third time.
@@ -123,14 +151,22 @@ mod tests {
 
     #[test]
     fn names_are_not_random() {
-        for name in ["my-release-postgresql", "ThisIsALongCamelCaseIdentifierForTheRegistry", "prod-cache-v2", "letsencrypt-prod", "kafka-cluster-2-tls"] {
+        for name in [
+            "my-release-postgresql",
+            "ThisIsALongCamelCaseIdentifierForTheRegistry",
+            "prod-cache-v2",
+            "letsencrypt-prod",
+            "kafka-cluster-2-tls",
+        ] {
             assert!(!is_random(name.as_bytes()), "{name}");
         }
     }
 
     #[test]
     fn generated_strings_are() {
-        for text in ["fW4z0gcLH0HV229fFzNeAr4Pg68HdM97", "077dc85bd8f251a576b24c32", "dKqWvXnZRtYbLmPsGhJf", "9275fa9574a42c4c"] {
+        for text in
+            ["fW4z0gcLH0HV229fFzNeAr4Pg68HdM97", "077dc85bd8f251a576b24c32", "dKqWvXnZRtYbLmPsGhJf", "9275fa9574a42c4c"]
+        {
             assert!(is_random(text.as_bytes()), "{text}");
         }
     }
@@ -139,6 +175,7 @@ mod tests {
     fn samples_are_filler() {
         for text in ["xxxxxxxxxxxxxxxx", "AAAAAAAAAAAAAAAAAAAAAAAA", "abcdefghijklmnopqrstuvwxyz", "IOSFODNN7EXAMPLE"] {
             assert!(is_filler(text.as_bytes()), "{text}");
+            assert!(is_sample(text.as_bytes()) || !text.contains(['x', 'E']), "{text}");
         }
     }
 }

@@ -10,7 +10,10 @@ use super::classify::{self, Manner};
 use super::leads::{self, Lead};
 use super::meter::Meter;
 use super::site::Site;
-use super::{Certainty, Detection, Kind, Options, Scanned, Secret, Value, assignment, encoded, fix, shell, structured, tokens, urls};
+use super::{
+    Certainty, Detection, Kind, Options, Scanned, Secret, Value, assignment, encoded, fix, shell, structured, tokens,
+    urls,
+};
 
 /// More findings help nobody, and each costs an allocation or five.
 const MAX_REPORTS: usize = 256;
@@ -137,7 +140,9 @@ impl<'f> Scanner<'f> {
         if !self.meter.spend(found.value.len()) {
             return;
         }
-        let (Some(key), Some(value)) = (on.text.get(found.key.clone()), on.text.get(found.value.clone())) else { return };
+        let (Some(key), Some(value)) = (on.text.get(found.key.clone()), on.text.get(found.value.clone())) else {
+            return;
+        };
         let (range, secret) = match first(value, &mut self.meter) {
             Some((range, secret)) => (found.value.start + range.start..found.value.start + range.end, secret),
             None => match self.below(value).or_else(|| classify::pair(key, value, found.manner)) {

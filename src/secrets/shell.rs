@@ -7,8 +7,29 @@ use std::ops::Range;
 
 /// What begins such a command, for the automaton; matched anywhere, `command_at` makes sure.
 pub(super) const COMMANDS: &[&str] = &[
-    "curl", "mysql", "mariadb", "redis-cli", "valkey-cli", "sshpass", " login", "mongo", "ldapsearch", "ldapadd", "ldapmodify", "ldapdelete", "ldapwhoami", "openssl",
-    "htpasswd", "aws configure", "chpasswd", "rabbitmqctl", "mc alias", "mc config", "smbclient", "iredis", "cypher-shell",
+    "curl",
+    "mysql",
+    "mariadb",
+    "redis-cli",
+    "valkey-cli",
+    "sshpass",
+    " login",
+    "mongo",
+    "ldapsearch",
+    "ldapadd",
+    "ldapmodify",
+    "ldapdelete",
+    "ldapwhoami",
+    "openssl",
+    "htpasswd",
+    "aws configure",
+    "chpasswd",
+    "rabbitmqctl",
+    "mc alias",
+    "mc config",
+    "smbclient",
+    "iredis",
+    "cypher-shell",
 ];
 
 /// A script's command is not read further than this.
@@ -63,7 +84,20 @@ fn words(text: &str, start: usize, must: usize) -> Vec<Range<usize>> {
 
 /// Where in `words` the command's password stands: which word, and from which byte of it.
 pub(super) fn password(words: &[&str]) -> Option<(usize, usize)> {
-    let name_at = words.iter().position(|word| !word.contains('=') && *word != "exec" && *word != "sudo" && *word != "timeout" && *word != "then" && *word != "do" && *word != "until" && *word != "while" && *word != "if" && *word != "!" && !word.starts_with("$(") && *word != "echo")?;
+    let name_at = words.iter().position(|word| {
+        !word.contains('=')
+            && *word != "exec"
+            && *word != "sudo"
+            && *word != "timeout"
+            && *word != "then"
+            && *word != "do"
+            && *word != "until"
+            && *word != "while"
+            && *word != "if"
+            && *word != "!"
+            && !word.starts_with("$(")
+            && *word != "echo"
+    })?;
     let name = words[name_at].rsplit(['/', '(', '`']).next().unwrap_or_default();
     let arguments = &words[name_at + 1..];
     let offset = name_at + 1;
@@ -72,12 +106,27 @@ pub(super) fn password(words: &[&str]) -> Option<(usize, usize)> {
         "smbclient" => user_and_password(arguments, &["-U", "--user"], '%'),
         "sshpass" => after(arguments, "-p").or_else(|| attached(arguments, "-p")),
         "redis-cli" | "valkey-cli" | "iredis" => after(arguments, "-a").or_else(|| after(arguments, "--pass")),
-        "docker" | "podman" | "helm" | "skopeo" | "buildah" | "oras" | "crane" | "nerdctl" | "az" | "oc" | "argocd" if arguments.contains(&"login") => after(arguments, "-p"),
-        "vault" if arguments.first() == Some(&"login") => arguments.get(1).filter(|word| !word.contains(['-', '=', '$'])).map(|_| (1, 0)),
+        "docker" | "podman" | "helm" | "skopeo" | "buildah" | "oras" | "crane" | "nerdctl" | "az" | "oc" | "argocd"
+            if arguments.contains(&"login") =>
+        {
+            after(arguments, "-p")
+        }
+        "vault" if arguments.first() == Some(&"login") => {
+            arguments.get(1).filter(|word| !word.contains(['-', '=', '$'])).map(|_| (1, 0))
+        }
         "openssl" => arguments.iter().position(|word| word.starts_with("pass:")).map(|at| (at, 5)),
-        "htpasswd" if arguments.iter().any(|word| word.starts_with('-') && word.contains('b')) => arguments.len().checked_sub(1).filter(|last| *last >= 2).map(|last| (last, 0)),
-        "aws" if arguments.starts_with(&["configure", "set"]) && arguments.get(2).is_some_and(|key| key.contains("secret") || key.contains("session_token")) => arguments.get(3).map(|_| (3, 0)),
-        "rabbitmqctl" => arguments.iter().position(|word| *word == "add_user" || *word == "change_password").map(|at| (at + 2, 0)),
+        "htpasswd" if arguments.iter().any(|word| word.starts_with('-') && word.contains('b')) => {
+            arguments.len().checked_sub(1).filter(|last| *last >= 2).map(|last| (last, 0))
+        }
+        "aws"
+            if arguments.starts_with(&["configure", "set"])
+                && arguments.get(2).is_some_and(|key| key.contains("secret") || key.contains("session_token")) =>
+        {
+            arguments.get(3).map(|_| (3, 0))
+        }
+        "rabbitmqctl" => {
+            arguments.iter().position(|word| *word == "add_user" || *word == "change_password").map(|at| (at + 2, 0))
+        }
         "mc" => arguments.iter().position(|word| word.contains("://")).map(|at| (at + 2, 0)),
         "cypher-shell" => after(arguments, "-p"),
         _ if name.starts_with("mysql") || name.starts_with("mariadb") => attached(arguments, "-p"),
@@ -97,7 +146,9 @@ fn after(arguments: &[&str], flag: &str) -> Option<(usize, usize)> {
 
 /// What is written onto a flag of one letter.
 fn attached(arguments: &[&str], flag: &str) -> Option<(usize, usize)> {
-    let at = arguments.iter().position(|word| word.len() > flag.len() && word.starts_with(flag) && word.as_bytes()[1] != b'-')?;
+    let at = arguments
+        .iter()
+        .position(|word| word.len() > flag.len() && word.starts_with(flag) && word.as_bytes()[1] != b'-')?;
     let quote = arguments[at].as_bytes().get(flag.len()).is_some_and(|b| b"\"'".contains(b));
     Some((at, flag.len() + usize::from(quote)))
 }
@@ -109,7 +160,8 @@ fn user_and_password(arguments: &[&str], flags: &[&str], between: char) -> Optio
             let colon = arguments.get(at + 1)?.find(between)?;
             return Some((at + 1, colon + 1));
         }
-        let attached = flags.iter().any(|flag| word.starts_with(flag) && (flag.len() == 2 || word[flag.len()..].starts_with('=')));
+        let attached =
+            flags.iter().any(|flag| word.starts_with(flag) && (flag.len() == 2 || word[flag.len()..].starts_with('=')));
         if attached && !word.starts_with("--url") {
             if let Some(colon) = word.find(between) {
                 return Some((at, colon + 1));
@@ -157,7 +209,13 @@ mod tests {
 
     #[test]
     fn a_prompt_a_port_and_another_command_are_none() {
-        for script in ["mysql -u root -p -h db", "ssh -p 22 host", "curl -u admin https://x", "mkdir -p /data/mysql", "docker run -p 80:80 x"] {
+        for script in [
+            "mysql -u root -p -h db",
+            "ssh -p 22 host",
+            "curl -u admin https://x",
+            "mkdir -p /data/mysql",
+            "docker run -p 80:80 x",
+        ] {
             assert_eq!(of(script), None, "{script}");
         }
     }

@@ -97,7 +97,9 @@ impl Site<'_> {
             Surface::Env => named("env"),
             Surface::Argument | Surface::Lifecycle | Surface::Probe => match (inner.or(self.key), self.within) {
                 (Some(key), within) if key.starts_with('-') => format!("argument {key} of {within}"),
-                (Some(key), within) if self.surface == Surface::Probe && inner.is_none() => format!("header {key} of {within}"),
+                (Some(key), within) if self.surface == Surface::Probe && inner.is_none() => {
+                    format!("header {key} of {within}")
+                }
                 (Some(key), within) => format!("{key} in item {} of {within}", self.item + 1),
                 (None, within) => format!("item {} of {within}", self.item + 1),
             },

@@ -10,8 +10,9 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use super::{Certainty, Kind, Secret, placeholder, random, tokens, weak};
 
-const LENIENT: GeneralPurposeConfig =
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent).with_decode_allow_trailing_bits(true);
+const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
+    .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+    .with_decode_allow_trailing_bits(true);
 /// Base64 with or without padding.
 pub(super) const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
 /// The URL-safe alphabet, with or without padding.
@@ -83,7 +84,10 @@ pub(super) fn jwt(text: &str, hit: &Range<usize>) -> Option<(Range<usize>, Secre
     let mut parts = [0..0, 0..0, 0..0, 0..0, 0..0];
     let (mut count, mut at) = (0, hit.start);
     for part in &mut parts {
-        let len = bytes[at..].iter().position(|b| !(b.is_ascii_alphanumeric() || b"_-=".contains(b))).unwrap_or(bytes.len() - at);
+        let len = bytes[at..]
+            .iter()
+            .position(|b| !(b.is_ascii_alphanumeric() || b"_-=".contains(b)))
+            .unwrap_or(bytes.len() - at);
         *part = at..at + len;
         at += len;
         count += 1;
@@ -143,8 +147,11 @@ pub(super) fn http_credentials(text: &str, hit: &Range<usize>) -> Option<(Range<
     if bytes[hit.start].eq_ignore_ascii_case(&b'b') && bytes[hit.start + 1].eq_ignore_ascii_case(&b'a') {
         return Some((range, basic(value)?));
     }
-    (len >= 20 && !placeholder::is_placeholder(value) && !random::is_filler(value.as_bytes()) && random::is_random(value.as_bytes()))
-        .then(|| (range, certain("bearer token")))
+    (len >= 20
+        && !placeholder::is_placeholder(value)
+        && !random::is_filler(value.as_bytes())
+        && random::is_random(value.as_bytes()))
+    .then(|| (range, certain("bearer token")))
 }
 
 /// Base64 of `user:password`, as in HTTP's Basic and in a registry's `auth`.
@@ -155,7 +162,11 @@ pub(super) fn basic(value: &str) -> Option<Secret> {
     let decoded = STANDARD.decode(value).ok()?;
     let decoded = std::str::from_utf8(&decoded).ok()?;
     let (user, password) = decoded.split_once(':')?;
-    if password.is_empty() || decoded.bytes().any(|b| b.is_ascii_control()) || placeholder::is_placeholder(password) {
+    if password.is_empty()
+        || decoded.starts_with('{')
+        || decoded.bytes().any(|b| b.is_ascii_control())
+        || placeholder::is_placeholder(password)
+    {
         return None;
     }
     let weak = weak::is_weak(password) || password == user || password.len() < 4;

@@ -29,16 +29,67 @@ impl<'a> At<'a> {
 
 /// Kinds whose fields hold ciphertext, references or schemas, and the one whose values are never read.
 const SKIPPED_KINDS: &[&str] = &[
-    "Secret", "SealedSecret", "CustomResourceDefinition", "ExternalSecret", "ClusterExternalSecret", "PushSecret", "SecretStore", "ClusterSecretStore", "VaultStaticSecret", "VaultDynamicSecret", "VaultPKISecret",
-    "SecretProviderClass", "SopsSecret", "OnePasswordItem", "BitwardenSecret", "InfisicalSecret", "DopplerSecret",
+    "Secret",
+    "SealedSecret",
+    "CustomResourceDefinition",
+    "ExternalSecret",
+    "ClusterExternalSecret",
+    "PushSecret",
+    "SecretStore",
+    "ClusterSecretStore",
+    "VaultStaticSecret",
+    "VaultDynamicSecret",
+    "VaultPKISecret",
+    "SecretProviderClass",
+    "SopsSecret",
+    "OnePasswordItem",
+    "BitwardenSecret",
+    "InfisicalSecret",
+    "DopplerSecret",
 ];
 
 /// Fields that hold no secret whatever they are called: references by name, bookkeeping, schemas.
 const SKIPPED_FIELDS: &[&str] = &[
-    "apiVersion", "kind", "managedFields", "caBundle", "valueFrom", "secretKeyRef", "configMapKeyRef", "envFrom", "imagePullSecrets", "openAPIV3Schema", "secretRef", "secretKeySelector",
-    "ownerReferences", "resources", "ports", "selector", "matchLabels", "matchExpressions", "volumeMounts", "creationTimestamp", "uid", "resourceVersion", "namespace", "fieldRef",
-    "resourceFieldRef", "nodePublishSecretRef", "configMapRef", "imagePullPolicy", "terminationMessagePath", "restartPolicy", "dnsPolicy", "schedulerName", "securityContext",
-    "affinity", "tolerations", "strategy", "secretName", "remoteRef", "encryptedData", "status",
+    "apiVersion",
+    "kind",
+    "managedFields",
+    "caBundle",
+    "valueFrom",
+    "secretKeyRef",
+    "configMapKeyRef",
+    "envFrom",
+    "imagePullSecrets",
+    "openAPIV3Schema",
+    "secretRef",
+    "secretKeySelector",
+    "ownerReferences",
+    "resources",
+    "ports",
+    "selector",
+    "matchLabels",
+    "matchExpressions",
+    "volumeMounts",
+    "creationTimestamp",
+    "uid",
+    "resourceVersion",
+    "namespace",
+    "fieldRef",
+    "resourceFieldRef",
+    "nodePublishSecretRef",
+    "configMapRef",
+    "imagePullPolicy",
+    "terminationMessagePath",
+    "restartPolicy",
+    "dnsPolicy",
+    "schedulerName",
+    "securityContext",
+    "affinity",
+    "tolerations",
+    "strategy",
+    "secretName",
+    "remoteRef",
+    "encryptedData",
+    "status",
 ];
 
 /// The last of what kubectl was given, verbatim: the live fields are judged, and the author cannot edit this.
@@ -78,7 +129,8 @@ fn object<'a>(value: &'a Node<'a>, at: At<'a>, scanner: &mut Scanner<'_>) {
     }
     // `{name: X, value: Y}`, the shape of env and of most parameter lists.
     if members.len() <= 4
-        && let (Some(name), Some(Node::String(text))) = (value.str("name").or_else(|| value.str("key")), value.get("value"))
+        && let (Some(name), Some(Node::String(text))) =
+            (value.str("name").or_else(|| value.str("key")), value.get("value"))
     {
         let path = at.path.key("value");
         let manner = if matches!(at.surface, Surface::Env | Surface::Probe) { Manner::Field } else { Manner::Loose };
@@ -93,7 +145,11 @@ fn object<'a>(value: &'a Node<'a>, at: At<'a>, scanner: &mut Scanner<'_>) {
         let path = at.path.key(key);
         let below = At { path: &path, ..at };
         match (key, member) {
-            ("name" | "generateName" | "nodeName" | "hostname" | "serviceName" | "serviceAccountName" | "priorityClassName", Node::String(_)) => {}
+            (
+                "name" | "generateName" | "nodeName" | "hostname" | "serviceName" | "serviceAccountName"
+                | "priorityClassName",
+                Node::String(_),
+            ) => {}
             ("data" | "binaryData", Node::Object(_)) if config_map => data(member, key == "binaryData", below, scanner),
             ("metadata", Node::Object(_)) => metadata(member, below, scanner),
             ("env", Node::Array(_)) => node(member, key, At { surface: Surface::Env, ..below }, scanner),
@@ -106,7 +162,9 @@ fn object<'a>(value: &'a Node<'a>, at: At<'a>, scanner: &mut Scanner<'_>) {
             ("livenessProbe" | "readinessProbe" | "startupProbe", Node::Object(_)) => {
                 node(member, key, At { surface: Surface::Probe, within: key, ..below }, scanner);
             }
-            ("lifecycle", Node::Object(_)) => node(member, key, At { surface: Surface::Lifecycle, within: key, ..below }, scanner),
+            ("lifecycle", Node::Object(_)) => {
+                node(member, key, At { surface: Surface::Lifecycle, within: key, ..below }, scanner)
+            }
             ("command" | "args", Node::Array(items)) => arguments(value, key, items, below, scanner),
             ("image", Node::String(text)) => {
                 scanner.literal(&At { surface: Surface::Image, ..below }.site(None), text);
@@ -177,7 +235,13 @@ fn file(site: &Site<'_>, key: &str, text: &str, scanner: &mut Scanner<'_>) {
 }
 
 /// `command` and `args`: each item as a text, a flag with the item after it, and commands that have notations of their own.
-fn arguments<'a>(container: &'a Node<'a>, field: &'a str, items: &'a [Node<'a>], at: At<'a>, scanner: &mut Scanner<'_>) {
+fn arguments<'a>(
+    container: &'a Node<'a>,
+    field: &'a str,
+    items: &'a [Node<'a>],
+    at: At<'a>,
+    scanner: &mut Scanner<'_>,
+) {
     let within = if at.surface == Surface::Other { field } else { at.within };
     let surface = if at.surface == Surface::Other { Surface::Argument } else { at.surface };
     let words: Vec<&str> = items.iter().map(|item| item.as_str().unwrap_or_default()).collect();

@@ -118,7 +118,12 @@ impl Line {
 }
 
 /// The token of entry `index` around the keyword that was seen at `hit`.
-pub(super) fn at(text: &[u8], hit: &Range<usize>, index: usize, meter: &mut Meter) -> Option<(Range<usize>, &'static Entry)> {
+pub(super) fn at(
+    text: &[u8],
+    hit: &Range<usize>,
+    index: usize,
+    meter: &mut Meter,
+) -> Option<(Range<usize>, &'static Entry)> {
     let line = LINES.get(index)?;
     let entry = line.entry;
     let keyword = &text[hit.clone()];
@@ -150,7 +155,9 @@ pub(super) fn boundary_before(text: &[u8], at: usize) -> bool {
     match before(1) {
         Some(byte) if byte.is_ascii_alphanumeric() => {
             (before(2) == Some(b'\\') && matches!(byte, b'n' | b'r' | b't'))
-                || (before(3) == Some(b'%') && before(2).is_some_and(|b| b.is_ascii_hexdigit()) && byte.is_ascii_hexdigit())
+                || (before(3) == Some(b'%')
+                    && before(2).is_some_and(|b| b.is_ascii_hexdigit())
+                    && byte.is_ascii_hexdigit())
         }
         _ => true,
     }
@@ -165,11 +172,19 @@ pub(super) fn boundary_after(text: &[u8], at: usize) -> bool {
 fn is_plausible(entry: &Entry, token: &[u8]) -> bool {
     let keyword = entry.keywords.iter().map(|keyword| keyword.len()).min().unwrap_or_default();
     let body = if entry.back == 0 { &token[keyword.min(token.len())..] } else { token };
-    if random::is_filler(body) {
+    if random::is_sample(body) || is_sentence(body) {
         return false;
     }
     let doubtful = entry.strict || entry.check.is_some_and(|check| !check(token));
     !doubtful || random::is_random(body)
+}
+
+/// "AppConfigurationAccessTokenHere": words where the issuer puts random letters.
+fn is_sentence(body: &[u8]) -> bool {
+    body.len() >= 12
+        && body.iter().all(|b| b.is_ascii_alphabetic() || b"_-".contains(b))
+        && random::looks_like_name(body)
+        && !random::is_random(body)
 }
 
 #[cfg(test)]

@@ -18,7 +18,8 @@ const MAX: usize = 1024;
 /// The password of the URL whose `://` stands at `hit`.
 pub(super) fn at(text: &str, hit: &Range<usize>) -> Option<(Range<usize>, Secret)> {
     let bytes = text.as_bytes();
-    let scheme = bytes[..hit.start].iter().rev().take(24).take_while(|b| b.is_ascii_alphanumeric() || b"+.-".contains(b));
+    let scheme =
+        bytes[..hit.start].iter().rev().take(24).take_while(|b| b.is_ascii_alphanumeric() || b"+.-".contains(b));
     let scheme = scheme.count();
     if scheme == 0 {
         return None;
@@ -47,12 +48,18 @@ pub(super) fn dsn(text: &str, hit: &Range<usize>) -> Option<(Range<usize>, Secre
 }
 
 fn judge(user: &str, password: &str) -> Option<Secret> {
-    if password.is_empty() || placeholder::is_placeholder(password) || (!user.is_empty() && placeholder::is_placeholder(user)) {
+    if password.is_empty()
+        || placeholder::is_placeholder(password)
+        || (!user.is_empty() && placeholder::is_placeholder(user))
+    {
         return None;
     }
     // `https://token:x-oauth-basic@host`: the user is the secret.
     let password = if matches!(password, "x-oauth-basic" | "x-token-auth") { user } else { password };
-    let weak = password.eq_ignore_ascii_case(user) || weak::is_weak(password) || password.len() < 4;
+    let weak = password.eq_ignore_ascii_case(user)
+        || weak::is_weak(password)
+        || weak::is_weak_beside(password, user)
+        || password.len() < 4;
     let certainty = if weak { Certainty::Weak } else { Certainty::Certain };
     Some(Secret { kind: KIND, prefix: None, certainty })
 }
@@ -86,9 +93,18 @@ mod tests {
     #[test]
     fn references_masks_and_paths_are_no_password() {
         for text in [
-            "https://${user}:${password}@host", "https://$(USER):$(PASS)@host", "https://u:%2A%2A%2A@host", "https://u:****@host",
-            "https://{{ .user }}:{{ .password }}@db", "http://host:8080/a@b", "http://proxy.corp:3128", "smtp://mail:587",
-            "https://<user>:<password>@host", "https://user@host/x", "jdbc:postgresql://db:5432/app", "https://u:%s@host",
+            "https://${user}:${password}@host",
+            "https://$(USER):$(PASS)@host",
+            "https://u:%2A%2A%2A@host",
+            "https://u:****@host",
+            "https://{{ .user }}:{{ .password }}@db",
+            "http://host:8080/a@b",
+            "http://proxy.corp:3128",
+            "smtp://mail:587",
+            "https://<user>:<password>@host",
+            "https://user@host/x",
+            "jdbc:postgresql://db:5432/app",
+            "https://u:%s@host",
         ] {
             assert_eq!(of(text), None, "{text}");
         }

@@ -90,23 +90,274 @@ fn turns(bytes: &[u8], at: usize) -> bool {
 
 /// Words after the head that leave the meaning as it is: "password1", "API_TOKEN_PROD", "SECRET_KEY_BASE".
 const HARMLESS_TAILS: &[&str] = &[
-    "base", "value", "val", "string", "str", "text", "plain", "plaintext", "raw", "base64", "b64", "hex", "prod", "production", "dev", "staging", "stage",
-    "test", "live", "main", "primary", "secondary", "default", "old", "new", "current", "previous", "v1", "v2", "v3", "data", "content", "literal", "a", "b",
-    "rw", "ro", "read", "write", "backup", "local", "global", "master", "admin", "root", "internal", "var",
+    "base",
+    "value",
+    "val",
+    "string",
+    "str",
+    "text",
+    "plain",
+    "plaintext",
+    "raw",
+    "base64",
+    "b64",
+    "hex",
+    "prod",
+    "production",
+    "dev",
+    "staging",
+    "stage",
+    "test",
+    "live",
+    "main",
+    "primary",
+    "secondary",
+    "default",
+    "old",
+    "new",
+    "current",
+    "previous",
+    "v1",
+    "v2",
+    "v3",
+    "data",
+    "content",
+    "literal",
+    "a",
+    "b",
+    "rw",
+    "ro",
+    "read",
+    "write",
+    "backup",
+    "local",
+    "global",
+    "master",
+    "admin",
+    "root",
+    "internal",
+    "var",
 ];
 
 /// Words before `key` that make it a secret one.
 const KEY_OF: &[&str] = &[
-    "api", "access", "secret", "private", "priv", "encryption", "encrypt", "encoding", "crypt", "crypto", "cipher", "decryption", "signing", "sign", "signature",
-    "master", "auth", "authentication", "license", "licence", "app", "application", "shared", "storage", "session", "cookie", "jwt", "hmac", "aes",
-    "admin", "root", "write", "ingest", "ingestion", "subscription", "account", "webhook", "integration", "security", "server", "consumer", "client", "rsa", "tls", "ssl",
-    "gpg", "pgp", "wireguard", "psk", "preshared", "recovery", "unseal", "service", "deploy", "personal", "user", "host", "function", "instrumentation", "insert", "salt", "fernet", "keystore", "gateway", "platform", "rest", "functions", "dsa", "ed25519", "ssh", "peer", "management", "validation", "registration", "oauth", "bot", "search", "feed",
+    "api",
+    "access",
+    "secret",
+    "private",
+    "priv",
+    "encryption",
+    "encrypt",
+    "encoding",
+    "crypt",
+    "crypto",
+    "cipher",
+    "decryption",
+    "signing",
+    "sign",
+    "signature",
+    "master",
+    "auth",
+    "authentication",
+    "license",
+    "licence",
+    "app",
+    "application",
+    "shared",
+    "storage",
+    "session",
+    "cookie",
+    "jwt",
+    "hmac",
+    "aes",
+    "admin",
+    "root",
+    "write",
+    "ingest",
+    "ingestion",
+    "subscription",
+    "account",
+    "webhook",
+    "integration",
+    "security",
+    "server",
+    "consumer",
+    "client",
+    "rsa",
+    "tls",
+    "ssl",
+    "gpg",
+    "pgp",
+    "wireguard",
+    "psk",
+    "preshared",
+    "recovery",
+    "unseal",
+    "service",
+    "deploy",
+    "personal",
+    "user",
+    "host",
+    "function",
+    "instrumentation",
+    "insert",
+    "salt",
+    "fernet",
+    "keystore",
+    "gateway",
+    "platform",
+    "rest",
+    "functions",
+    "dsa",
+    "ed25519",
+    "ssh",
+    "peer",
+    "management",
+    "validation",
+    "registration",
+    "oauth",
+    "bot",
+    "search",
+    "feed",
 ];
 
 /// Words before `key` that make it an identifier of data, not a secret.
 const KEY_NOT_OF: &[&str] = &[
-    "public", "pub", "publishable", "cache", "partition", "sort", "routing", "row", "lookup", "object", "label", "annotation", "topic", "group", "message", "index", "hash", "dedup",
-    "idempotency", "map", "primary", "foreign", "unique", "config", "configmap", "data", "json", "field", "column", "registry", "metadata", "tag", "env", "file", "property", "prop", "dict", "name", "node", "taint", "toleration", "topology", "context", "state", "storage_class", "sub", "translation", "i18n", "issue", "project", "lock", "s3", "bucket", "image", "color", "legend", "hot", "enter", "escape", "short", "feature", "flag", "ref", "selector", "filter", "group_by", "template", "version", "window", "shard", "host_key_checking", "by", "no", "last", "first", "next", "for", "on", "with", "of", "the", "any", "each", "every", "same", "this", "that", "remote", "secretref", "record", "ordering", "sharding", "distribution", "aggregation", "event", "queue", "exchange", "binding", "attribute", "claim", "param", "parameter", "header", "query", "path", "url", "item", "list", "array", "set", "hashmap", "tree", "trie", "kv", "consul", "etcd", "zookeeper", "redis", "locale", "language", "lang", "dashboard", "panel", "metric", "series", "time", "date", "certificate", "cert", "ca", "known", "authorized", "trusted", "verification", "verify",
+    "public",
+    "pub",
+    "publishable",
+    "cache",
+    "partition",
+    "sort",
+    "routing",
+    "row",
+    "lookup",
+    "object",
+    "label",
+    "annotation",
+    "topic",
+    "group",
+    "message",
+    "index",
+    "hash",
+    "dedup",
+    "idempotency",
+    "map",
+    "primary",
+    "foreign",
+    "unique",
+    "config",
+    "configmap",
+    "data",
+    "json",
+    "field",
+    "column",
+    "registry",
+    "metadata",
+    "tag",
+    "env",
+    "file",
+    "property",
+    "prop",
+    "dict",
+    "name",
+    "node",
+    "taint",
+    "toleration",
+    "topology",
+    "context",
+    "state",
+    "storage_class",
+    "sub",
+    "translation",
+    "i18n",
+    "issue",
+    "project",
+    "lock",
+    "s3",
+    "bucket",
+    "image",
+    "color",
+    "legend",
+    "hot",
+    "enter",
+    "escape",
+    "short",
+    "feature",
+    "flag",
+    "ref",
+    "selector",
+    "filter",
+    "group_by",
+    "template",
+    "version",
+    "window",
+    "shard",
+    "host_key_checking",
+    "by",
+    "no",
+    "last",
+    "first",
+    "next",
+    "for",
+    "on",
+    "with",
+    "of",
+    "the",
+    "any",
+    "each",
+    "every",
+    "same",
+    "this",
+    "that",
+    "remote",
+    "secretref",
+    "record",
+    "ordering",
+    "sharding",
+    "distribution",
+    "aggregation",
+    "event",
+    "queue",
+    "exchange",
+    "binding",
+    "attribute",
+    "claim",
+    "param",
+    "parameter",
+    "header",
+    "query",
+    "path",
+    "url",
+    "item",
+    "list",
+    "array",
+    "set",
+    "hashmap",
+    "tree",
+    "trie",
+    "kv",
+    "consul",
+    "etcd",
+    "zookeeper",
+    "redis",
+    "locale",
+    "language",
+    "lang",
+    "dashboard",
+    "panel",
+    "metric",
+    "series",
+    "time",
+    "date",
+    "certificate",
+    "cert",
+    "ca",
+    "known",
+    "authorized",
+    "trusted",
+    "verification",
+    "verify",
 ];
 
 /// What a name says about a secret; `None` when it names none.
@@ -115,8 +366,11 @@ pub(in crate::secrets) fn head(name: &str) -> Option<Head> {
     if name.is_empty() || name.len() > 128 {
         return None;
     }
-    // The part after the last slash of an annotation's key, after the last dot but one of a property's.
-    let name = name.rsplit_once('/').map_or(name, |(_, last)| last);
+    // What stands before the slash of an annotation's key is a domain, or says that the rest is only about a secret.
+    let (domain, name) = name.rsplit_once('/').unwrap_or(("", name));
+    if ["checksum", "hash", "sha256", "sha"].contains(&domain) {
+        return None;
+    }
     let words = Words::of(name);
     let mut words = words.all();
     while let Some((last, rest)) = words.split_last() {
@@ -132,14 +386,53 @@ pub(in crate::secrets) fn head(name: &str) -> Option<Head> {
     let previous = before.last().copied().unwrap_or_default();
     let is = |list: &[&str], word: &str| list.iter().any(|known| known.eq_ignore_ascii_case(word));
     // "ALLOW_EMPTY_PASSWORD", "ENABLE_PASSWORD", "no_password", "has-token", "use_auth".
-    if before.iter().any(|word| is(&["allow", "enable", "enabled", "disable", "require", "requires", "required", "has", "use", "uses", "skip", "no", "without", "generate", "validate", "is", "needs", "automount", "show", "hide", "reset", "forgot", "change", "public", "hashed", "max", "min"], word)) {
+    if before.iter().any(|word| {
+        is(
+            &[
+                "allow",
+                "enable",
+                "enabled",
+                "disable",
+                "require",
+                "requires",
+                "required",
+                "has",
+                "use",
+                "uses",
+                "skip",
+                "no",
+                "without",
+                "generate",
+                "validate",
+                "is",
+                "needs",
+                "automount",
+                "show",
+                "hide",
+                "reset",
+                "forgot",
+                "change",
+                "public",
+                "hashed",
+                "max",
+                "min",
+                "checksum",
+                "digest",
+                "fingerprint",
+                "not",
+                "hash",
+            ],
+            word,
+        )
+    }) {
         return None;
     }
     let lower = last.to_ascii_lowercase();
     let lower = lower.as_str();
     if ends(lower, &["password", "passwd", "passphrase", "passwort", "passcode", "pwd", "passw", "passwrd"])
         || is(&["pass", "pw", "psw", "pswd", "psk"], lower)
-        || (lower.ends_with("pass") && !ends(lower, &["bypass", "compass", "trespass", "surpass", "encompass", "overpass", "underpass"]))
+        || (lower.ends_with("pass")
+            && !ends(lower, &["bypass", "compass", "trespass", "surpass", "encompass", "overpass", "underpass"]))
         || ["rootpw", "bindpw", "adminpw", "userpw", "dbpw", "masterauth", "credspw"].contains(&lower)
     {
         return Some(Head::Password);
@@ -148,12 +441,66 @@ pub(in crate::secrets) fn head(name: &str) -> Option<Head> {
         return Some(Head::Secret);
     }
     if lower.ends_with("token") || (lower == "pat" && !before.is_empty()) {
-        return (!is(&["csrf", "page", "next", "continuation", "sync", "stop", "end", "eos", "bos", "pad", "special", "mask", "unk", "sep", "cls", "cancellation", "resume", "max", "min", "design"], previous)).then_some(Head::Token);
+        return (!is(
+            &[
+                "csrf",
+                "page",
+                "next",
+                "continuation",
+                "sync",
+                "stop",
+                "end",
+                "eos",
+                "bos",
+                "pad",
+                "special",
+                "mask",
+                "unk",
+                "sep",
+                "cls",
+                "cancellation",
+                "resume",
+                "max",
+                "min",
+                "design",
+            ],
+            previous,
+        ))
+        .then_some(Head::Token);
     }
-    if lower.ends_with("apikey") || lower.ends_with("secretkey") || lower.ends_with("accesskey") || lower.ends_with("privatekey") || ends(lower, &["authkey", "signingkey", "encryptionkey", "masterkey", "licensekey", "licencekey", "sharedkey", "sessionkey", "serverkey", "appkey", "servicekey", "accountkey", "clientkey", "secretkeybase", "presharedkey", "hmackey", "jwtkey", "cryptkey"]) {
+    if lower.ends_with("apikey")
+        || lower.ends_with("secretkey")
+        || lower.ends_with("accesskey")
+        || lower.ends_with("privatekey")
+        || ends(
+            lower,
+            &[
+                "authkey",
+                "signingkey",
+                "encryptionkey",
+                "masterkey",
+                "licensekey",
+                "licencekey",
+                "sharedkey",
+                "sessionkey",
+                "serverkey",
+                "appkey",
+                "servicekey",
+                "accountkey",
+                "clientkey",
+                "secretkeybase",
+                "presharedkey",
+                "hmackey",
+                "jwtkey",
+                "cryptkey",
+            ],
+        )
+    {
         return Some(Head::Key);
     }
-    if lower == "key" || lower == "keys" && is(&["api", "secret", "private", "access", "unseal", "encryption", "signing"], previous) {
+    if lower == "key"
+        || lower == "keys" && is(&["api", "secret", "private", "access", "unseal", "encryption", "signing"], previous)
+    {
         if is(KEY_OF, previous) {
             return Some(Head::Key);
         }
@@ -162,6 +509,9 @@ pub(in crate::secrets) fn head(name: &str) -> Option<Head> {
     }
     if is(&["credential", "credentials", "creds", "cred"], lower) {
         return Some(Head::Credential);
+    }
+    if lower == "authentication" || lower == "header" && is(&["auth", "authorization", "bearer", "token"], previous) {
+        return Some(Head::Authorization);
     }
     if is(&["authorization", "auth", "httpauth", "basicauth", "userpwd", "userpass", "authn"], lower) {
         return Some(Head::Authorization);

@@ -9,7 +9,9 @@ pub(super) fn unquoted(value: &str) -> &str {
     let value = value.trim();
     let bytes = value.as_bytes();
     match (bytes.first(), bytes.last()) {
-        (Some(first), Some(last)) if bytes.len() >= 2 && first == last && b"\"'`".contains(first) => &value[1..value.len() - 1],
+        (Some(first), Some(last)) if bytes.len() >= 2 && first == last && b"\"'`".contains(first) => {
+            &value[1..value.len() - 1]
+        }
         _ => value,
     }
 }
@@ -25,7 +27,9 @@ pub(super) fn is_no_secret(value: &str) -> bool {
         || value.starts_with("sha256:")
         || value.starts_with("-----BEGIN")
         || value.starts_with("LS0tLS1CRUdJTi")
-        || ["ssh-rsa ", "ssh-ed25519 ", "ecdsa-sha2-", "sha256-", "sha384-", "sha512-", "data:"].iter().any(|start| value.starts_with(start))
+        || ["ssh-rsa ", "ssh-ed25519 ", "ecdsa-sha2-", "sha256-", "sha384-", "sha512-", "data:"]
+            .iter()
+            .any(|start| value.starts_with(start))
         || value.contains(".svc") && value.contains('.') && !value.contains(' ') && is_host(value)
 }
 
@@ -43,10 +47,18 @@ fn is_quantity(value: &str) -> bool {
         return false;
     }
     let unit = digits.trim();
-    !unit.is_empty() && unit.len() <= 3 && number.len() <= 10 && unit.bytes().all(|b| b.is_ascii_alphabetic() || b == b'%') && number.bytes().filter(u8::is_ascii_digit).count() < 8 && UNITS.contains(&unit)
+    !unit.is_empty()
+        && unit.len() <= 3
+        && number.len() <= 10
+        && unit.bytes().all(|b| b.is_ascii_alphabetic() || b == b'%')
+        && number.bytes().filter(u8::is_ascii_digit).count() < 8
+        && UNITS.contains(&unit)
 }
 
-const UNITS: &[&str] = &["s", "m", "h", "d", "w", "y", "ms", "us", "ns", "min", "sec", "hr", "k", "K", "M", "G", "Ki", "Mi", "Gi", "Ti", "KB", "MB", "GB", "kb", "mb", "gb", "B", "b", "%"];
+const UNITS: &[&str] = &[
+    "s", "m", "h", "d", "w", "y", "ms", "us", "ns", "min", "sec", "hr", "k", "K", "M", "G", "Ki", "Mi", "Gi", "Ti",
+    "KB", "MB", "GB", "kb", "mb", "gb", "B", "b", "%",
+];
 
 /// A file or a folder: a leading slash with names after it, or an ending that files have.
 pub(super) fn is_path(value: &str) -> bool {
@@ -62,13 +74,51 @@ pub(super) fn is_path(value: &str) -> bool {
         return true;
     }
     let Some((stem, extension)) = value.rsplit_once('.') else { return is_slashed_words(value) };
-    let known = ["pem", "key", "crt", "cer", "cert", "json", "yaml", "yml", "txt", "jks", "p12", "pfx", "env", "ini", "conf", "properties", "gpg", "asc", "pub", "xml", "toml", "sh", "gz", "zip", "keytab", "kdbx", "der", "csr", "sock", "html", "js", "py", "go", "md"];
+    let known = [
+        "pem",
+        "key",
+        "crt",
+        "cer",
+        "cert",
+        "json",
+        "yaml",
+        "yml",
+        "txt",
+        "jks",
+        "p12",
+        "pfx",
+        "env",
+        "ini",
+        "conf",
+        "properties",
+        "gpg",
+        "asc",
+        "pub",
+        "xml",
+        "toml",
+        "sh",
+        "gz",
+        "zip",
+        "keytab",
+        "kdbx",
+        "der",
+        "csr",
+        "sock",
+        "html",
+        "js",
+        "py",
+        "go",
+        "md",
+    ];
     (known.contains(&extension) && !stem.is_empty()) || is_slashed_words(value)
 }
 
 /// "shop/basic-auth", "secret/data/db": names joined by slashes.
 fn is_slashed_words(value: &str) -> bool {
-    value.contains('/') && value.split('/').all(|part| random::looks_like_name(part.as_bytes())) && value.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-_.:".contains(&b)) && !value.bytes().any(|b| b.is_ascii_uppercase())
+    value.contains('/')
+        && value.split('/').all(|part| random::looks_like_name(part.as_bytes()))
+        && value.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-_.:".contains(&b))
+        && !value.bytes().any(|b| b.is_ascii_uppercase())
 }
 
 fn is_host(value: &str) -> bool {
@@ -78,20 +128,143 @@ fn is_host(value: &str) -> bool {
 /// Words that settings, schemas and programs put where a secret would be.
 pub(super) fn is_word_of_settings(value: &str) -> bool {
     const WORDS: &[&str] = &[
-        "string", "str", "text", "object", "array", "integer", "int", "number", "boolean", "bool", "bytes", "required", "optional", "undefined", "prompt", "plain",
-        "plaintext", "encrypted", "hashed", "masked", "internal", "external", "auto", "automatic", "generate", "generated", "random", "default", "env", "environment", "file",
-        "vault", "basic", "bearer", "oauth", "oauth2", "oidc", "ldap", "saml", "kerberos", "jwt", "hidden", "md5", "sha256", "sha-256", "scram-sha-256", "scram-sha-512", "bcrypt", "scrypt",
-        "argon2", "pbkdf2", "trust", "ident", "peer", "cert", "certificate", "tls", "mtls", "ssl", "anonymous", "noauth", "simple", "password-file", "value", "field", "unknown", "any",
-        "invalid", "missing", "expired", "refresh", "access", "login", "username", "email", "empty", "always", "never", "allow", "deny", "this", "self", "var", "let", "const", "function", "return", "get", "set", "opaque", "kubernetes.io/tls", "secret", "private", "public", "read", "write", "input", "output", "config", "state", "type",
+        "string",
+        "str",
+        "text",
+        "object",
+        "array",
+        "integer",
+        "int",
+        "number",
+        "boolean",
+        "bool",
+        "bytes",
+        "required",
+        "optional",
+        "undefined",
+        "prompt",
+        "plain",
+        "plaintext",
+        "encrypted",
+        "hashed",
+        "masked",
+        "internal",
+        "external",
+        "auto",
+        "automatic",
+        "generate",
+        "generated",
+        "random",
+        "default",
+        "env",
+        "environment",
+        "file",
+        "vault",
+        "basic",
+        "bearer",
+        "oauth",
+        "oauth2",
+        "oidc",
+        "ldap",
+        "saml",
+        "kerberos",
+        "jwt",
+        "hidden",
+        "md5",
+        "sha256",
+        "sha-256",
+        "scram-sha-256",
+        "scram-sha-512",
+        "bcrypt",
+        "scrypt",
+        "argon2",
+        "pbkdf2",
+        "trust",
+        "ident",
+        "peer",
+        "cert",
+        "certificate",
+        "tls",
+        "mtls",
+        "ssl",
+        "anonymous",
+        "noauth",
+        "simple",
+        "password-file",
+        "value",
+        "field",
+        "unknown",
+        "any",
+        "invalid",
+        "missing",
+        "expired",
+        "refresh",
+        "access",
+        "login",
+        "username",
+        "email",
+        "empty",
+        "always",
+        "never",
+        "allow",
+        "deny",
+        "this",
+        "self",
+        "var",
+        "let",
+        "const",
+        "function",
+        "return",
+        "get",
+        "set",
+        "opaque",
+        "kubernetes.io/tls",
+        "secret",
+        "private",
+        "public",
+        "read",
+        "write",
+        "input",
+        "output",
+        "config",
+        "state",
+        "type",
     ];
-    WORDS.iter().any(|word| value.eq_ignore_ascii_case(word)) && !matches!(value, "secret" | "default" | "random" | "simple" | "vault")
+    WORDS.iter().any(|word| value.eq_ignore_ascii_case(word))
+        && !matches!(value, "secret" | "default" | "random" | "simple" | "vault")
 }
 
 /// `{SHA}`, `$2y$`, `$6$` and their kin: a password's hash and no password.
 pub(super) fn is_hash(value: &str) -> bool {
     const STARTS: &[&str] = &[
-        "$2a$", "$2b$", "$2y$", "$1$", "$5$", "$6$", "$8$", "$9$", "$apr1$", "$argon2", "$scrypt$", "$pbkdf2", "$y$", "$7$", "$krb5", "{SHA}", "{SSHA}", "{SSHA512}", "{CRYPT}",
-        "{MD5}", "{bcrypt}", "{PBKDF2", "pbkdf2_sha256$", "pbkdf2:", "bcrypt$", "sha256$", "sha512$", "SCRAM-SHA-256$",
+        "$2a$",
+        "$2b$",
+        "$2y$",
+        "$1$",
+        "$5$",
+        "$6$",
+        "$8$",
+        "$9$",
+        "$apr1$",
+        "$argon2",
+        "$scrypt$",
+        "$pbkdf2",
+        "$y$",
+        "$7$",
+        "$krb5",
+        "{SHA}",
+        "{SSHA}",
+        "{SSHA512}",
+        "{CRYPT}",
+        "{MD5}",
+        "{bcrypt}",
+        "{PBKDF2",
+        "pbkdf2_sha256$",
+        "pbkdf2:",
+        "bcrypt$",
+        "sha256$",
+        "sha512$",
+        "SCRAM-SHA-256$",
     ];
     STARTS.iter().any(|start| value.starts_with(start))
 }
@@ -99,7 +272,10 @@ pub(super) fn is_hash(value: &str) -> bool {
 /// Several words, or a sentence: nobody's token, and hardly a password that a program reads.
 pub(super) fn is_prose(value: &str) -> bool {
     let spaces = value.bytes().filter(u8::is_ascii_whitespace).count();
-    spaces > 0 && (spaces >= 2 || value.split(' ').all(|word| word.bytes().all(|b| b.is_ascii_alphabetic() || b"'.,:;!?-".contains(&b))) || !random::is_random(value.as_bytes()))
+    spaces > 0
+        && (spaces >= 2
+            || value.split(' ').all(|word| word.bytes().all(|b| b.is_ascii_alphabetic() || b"'.,:;!?-".contains(&b)))
+            || !random::is_random(value.as_bytes()))
 }
 
 /// Program text: a call, an index, a member, an operator.
@@ -115,14 +291,31 @@ pub(super) fn is_expression(value: &str) -> bool {
         || has(" + ")
         || has("||")
         || has("&&")
-        || has("$")  && has("{")
-        || matches!(bytes.first(), Some(b'$' | b'[' | b'{' | b'(' | b'*' | b'&' | b'|' | b'>' | b'<' | b'%' | b'=' | b','))
+        || has("$") && has("{")
+        || value.starts_with("\\$")
+        || has("[") != has("]")
+        || matches!(
+            bytes.first(),
+            Some(b'$' | b'[' | b'{' | b'(' | b'*' | b'&' | b'|' | b'>' | b'<' | b'%' | b'=' | b',')
+        )
         || (has(".") && bytes.iter().all(|b| b.is_ascii_alphabetic() || b"._".contains(b)))
 }
 
 /// Only these characters are in keys and tokens.
 pub(super) fn is_opaque(value: &str) -> bool {
     value.bytes().all(|b| b.is_ascii_graphic()) && !value.contains(['<', '>', '(', ')', '{', '}', '"', '\''])
+}
+
+/// Anything that prints.
+pub(super) fn is_graphic(value: &str) -> bool {
+    value.bytes().all(|b| b.is_ascii_graphic())
+}
+
+/// One long run of letters and digits, or of digits alone: what issuers hand out, however regular it looks.
+pub(super) fn is_serial(value: &str) -> bool {
+    let digits = value.bytes().filter(u8::is_ascii_digit).count();
+    let run = value.bytes().all(|b| b.is_ascii_alphanumeric());
+    run && ((value.len() >= 20 && digits >= 3 && digits < value.len()) || (value.len() >= 24 && digits == value.len()))
 }
 
 /// Hexadecimal of a usual length; a repeated digit there is chance.

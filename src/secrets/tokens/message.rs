@@ -17,8 +17,8 @@ const fn t(
 /// One line an entry.
 #[rustfmt::skip] // one line an entry
 pub(super) const ENTRIES: &[Entry] = &[
-    t("slack-bot", "Slack", "bot token", &["xoxb-"], r"xoxb-\d{8,14}-[\w-]{10,80}"),
-    t("slack-user", "Slack", "user token", &["xoxp-", "xoxe-", "xoxs-", "xoxo-"], r"xox[peso]-(?:\d+-){1,3}[\w-]{10,200}"),
+    t("slack-bot", "Slack", "bot token", &["xoxb-"], r"xoxb-[[:alnum:]]{8,14}-[\w-]{10,80}"),
+    t("slack-user", "Slack", "user token", &["xoxp-", "xoxe-", "xoxs-", "xoxo-"], r"xox[peso]-\d{6,14}-(?:\d+-){0,3}[\w-]{10,200}"),
     t("slack-legacy", "Slack", "workspace token", &["xoxa-", "xoxr-"], r"xox[ar]-(?:\d-)?[[:alnum:]]{8,48}(?:-[[:alnum:]-]{4,80})?"),
     t("slack-app", "Slack", "app-level token", &["xapp-"], r"(?i)xapp-\d-[a-z0-9]+-\d+-[a-z0-9]+").max(160),
     t("slack-config", "Slack", "configuration token", &["xoxe.xox"], r"(?i)xoxe\.xox[bp]-\d-[a-z0-9]{120,200}"),
@@ -35,7 +35,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     t("mailchimp", "Mailchimp", "API key", &["-us"], r"[0-9a-f]{32}-us\d{1,2}").back(32),
     t("mandrill", "Mandrill", "API key", &["md-"], r"md-[\w-]{22}").strict(),
     t("brevo", "Brevo", "API key", &["xkeysib-", "xsmtpsib-"], r"x(?:key|smtp)sib-[0-9a-f]{64}-[[:alnum:]]{16}"),
-    t("mailersend", "MailerSend", "API token", &["mlsn."], r"mlsn\.[0-9a-f]{64}"),
+    t("mailersend", "MailerSend", "API token", &["mlsn."], r"mlsn\.[0-9a-z]{48,72}"),
     t("resend", "Resend", "API key", &["re_"], r"re_[[:alnum:]]{8}_[[:alnum:]]{24}"),
     t("onesignal", "OneSignal", "API key", &["os_v2_"], r"os_v2_(?:app|org)_[a-z2-7]{103}"),
     t("pubnub", "PubNub", "key", &["pub-c-", "sub-c-", "sec-c-"], r"(?:pub|sub)-c-UUID|sec-c-[[:alnum:]]{48}"),

@@ -19,7 +19,7 @@ const fn t(
 pub(super) const ENTRIES: &[Entry] = &[
     t("stripe", "Stripe", "secret key", &["sk_live_", "rk_live_", "sk_test_", "rk_test_", "sk_prod_", "rk_prod_"], r"[sr]k_(?:live|test|prod)_[[:alnum:]]{10,128}"),
     t("stripe-webhook", "Stripe", "webhook signing secret", &["whsec_"], r"whsec_[[:alnum:]+/=]{24,80}"),
-    t("square-access", "Square", "access token", &["EAAA", "sq0atp-"], r"EAAA[\w+=-]{56,64}|sq0atp-[\w-]{22,60}"),
+    t("square-access", "Square", "access token", &["EAAA", "sq0atp-"], r"EAAA[\w+=-]{22,60}|sq0atp-[\w-]{22,60}"),
     t("square-secret", "Square", "OAuth secret", &["sq0csp-"], r"sq0csp-[\w\\/-]{43}"),
     t("shopify", "Shopify", "access token or secret", &["shpat_", "shpca_", "shppa_", "shpss_"], r"shp(?:at|ca|pa|ss)_[[:xdigit:]]{32}"),
     t("shopify-2", "Shopify", "CLI or partner token", &["atkn_", "prtapi_"], r"(?:atkn|prtapi)_[[:xdigit:]]{32,64}"),
