@@ -4,6 +4,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 mod cli;
+mod documents;
 mod image;
 mod semantics;
 #[cfg(feature = "server")]
