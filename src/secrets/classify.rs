@@ -47,9 +47,8 @@ fn by_head(head: Head, value: &str, manner: Manner) -> Option<Secret> {
         Head::Credential => opaque(value, manner, 12)?,
         Head::BareKey => (value.len() >= 20 && value::is_opaque(value) && random::is_random(value.as_bytes()))
             .then_some(Certainty::Certain)?,
-        Head::ConnectionString => return None,
     };
-    Some(Secret { kind: Kind { issuer: "", what: head.what() }, prefix: None, certainty })
+    Some(Secret { kind: Kind { issuer: "", what: head.what() }, prefix: None, certainty, doubtful: false })
 }
 
 /// Any literal is a password, unless it is a word of the language around it.
@@ -143,7 +142,12 @@ fn authorization(value: &str, manner: Manner) -> Option<Secret> {
         return None;
     }
     let certainty = opaque(rest.trim(), manner, 16)?;
-    Some(Secret { kind: Kind { issuer: "", what: Head::Authorization.what() }, prefix: None, certainty })
+    Some(Secret {
+        kind: Kind { issuer: "", what: Head::Authorization.what() },
+        prefix: None,
+        certainty,
+        doubtful: false,
+    })
 }
 
 /// At least three of: lower, upper, digit, other. People who are asked for a strong password write these.

@@ -6,30 +6,10 @@
 use std::ops::Range;
 
 /// What begins such a command, for the automaton; matched anywhere, `command_at` makes sure.
+#[rustfmt::skip] // a list of words
 pub(super) const COMMANDS: &[&str] = &[
-    "curl",
-    "mysql",
-    "mariadb",
-    "redis-cli",
-    "valkey-cli",
-    "sshpass",
-    " login",
-    "mongo",
-    "ldapsearch",
-    "ldapadd",
-    "ldapmodify",
-    "ldapdelete",
-    "ldapwhoami",
-    "openssl",
-    "htpasswd",
-    "aws configure",
-    "chpasswd",
-    "rabbitmqctl",
-    "mc alias",
-    "mc config",
-    "smbclient",
-    "iredis",
-    "cypher-shell",
+    "curl", "mysql", "mariadb", "redis-cli", "valkey-cli", "sshpass", " login", "mongo", "ldapsearch", "ldapadd", "ldapmodify", "ldapdelete",
+    "ldapwhoami", "openssl", "htpasswd", "aws configure", "chpasswd", "rabbitmqctl", "mc alias", "mc config", "smbclient", "iredis", "cypher-shell",
 ];
 
 /// A script's command is not read further than this.
