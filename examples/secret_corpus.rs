@@ -3,7 +3,7 @@
 //! Prints recall by tier and placement, hard cases by id, near misses and clean manifests refused (rule kind and pointer, never a
 //! value), and time. The data is only read: it is decompressed by `xz -dc` and never written anywhere.
 
-#![allow(clippy::print_stdout, clippy::cast_precision_loss)]
+#![allow(clippy::print_stdout, clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -91,7 +91,7 @@ fn ids(folder: &Path, wanted: &str) -> Result<()> {
 fn wrapped(folder: &Path, misses: usize) -> Result<()> {
     let data = read(folder, "wrapped.jsonl.xz")?;
     let mut cells: BTreeMap<(String, String), (usize, usize, usize)> = BTreeMap::new();
-    let mut missed: BTreeMap<(String, String), BTreeMap<String, usize>> = BTreeMap::new();
+    let mut wrong: BTreeMap<(String, String), BTreeMap<String, usize>> = BTreeMap::new();
     for line in data.lines() {
         let row = Node::read(line)?;
         let Some(object) = row.get("obj") else { continue };
@@ -104,7 +104,7 @@ fn wrapped(folder: &Path, misses: usize) -> Result<()> {
         counts.1 += usize::from(answer.certain.is_empty() && !answer.weak.is_empty());
         counts.2 += 1;
         if answer.certain.is_empty() == positive {
-            *missed.entry(cell).or_default().entry(text(&row, "rule").to_owned()).or_default() += 1;
+            *wrong.entry(cell).or_default().entry(text(&row, "rule").to_owned()).or_default() += 1;
         }
     }
     println!("refused, by tier and placement (and how many only warned of)");
@@ -112,7 +112,7 @@ fn wrapped(folder: &Path, misses: usize) -> Result<()> {
         println!("  {tier:15} {placement:16} {}   weak {weak}", share(*hit, *all));
     }
     if misses > 0 {
-        for ((tier, placement), rules) in missed {
+        for ((tier, placement), rules) in wrong {
             let mut rules: Vec<_> = rules.into_iter().collect();
             rules.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
             let list: Vec<String> = rules.iter().take(misses).map(|(rule, count)| format!("{rule}:{count}")).collect();
@@ -252,7 +252,7 @@ fn adversarial() {
         for _ in 0..5 {
             judge(&node);
         }
-        best.took = (cpu() - before) / 5;
+        best.took = cpu().saturating_sub(before) / 5;
         let len = text_len(&node);
         print!(
             "  {:7.2} ms {:5.1}x {} found {:3}",

@@ -138,7 +138,7 @@ pub struct Detection<'d> {
     pub key: Option<Cow<'d, str>>,
     /// Where it was found.
     pub surface: Surface,
-    /// The same as a person says it: "env DB_PASSWORD", "line 12 of key app.properties".
+    /// The same as a person says it: "env `DB_PASSWORD`", "line 12 of key `app.properties`".
     pub place: String,
     /// The secret.
     pub value: Value<'d>,

@@ -132,6 +132,15 @@ fn separator(reader: &mut Reader<'_>, may_be_typed: bool) -> Option<u8> {
     let start = reader.at;
     for _ in 0..2 {
         match reader.peek() {
+            // Makefiles assign with these, too.
+            Some(b'?' | b'+') if reader.bytes.get(reader.at + 1) == Some(&b'=') => {
+                reader.at += 2;
+                return Some(b'=');
+            }
+            Some(b':') if reader.next_is(b"::=") || reader.next_is(b":::=") => {
+                reader.at += if reader.next_is(b"::=") { 3 } else { 4 };
+                return Some(b'=');
+            }
             Some(b':') if reader.next_is(b"::") || reader.next_is(b"://") => return None,
             Some(b'=') if reader.next_is(b"==") || reader.next_is(b"=~") => return None,
             Some(sign @ (b':' | b'=')) => {
@@ -247,7 +256,7 @@ fn value(
     if let Some(quote) = reader.quote() {
         // `'password = ' + x`: the quote ends a string that the name stands in.
         let open =
-            line.iter().filter(|b| **b == quote.mark).count() % 2 == 1 && !bytes[..key.start].ends_with(&[quote.mark]);
+            memchr::memchr_iter(quote.mark, line).count() % 2 == 1 && !bytes[..key.start].ends_with(&[quote.mark]);
         if open && !quote.escaped && !line.contains(&b'\\') {
             return None;
         }

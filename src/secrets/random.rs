@@ -45,7 +45,7 @@ pub(super) fn distinct(bytes: &[u8]) -> usize {
     seen.iter().map(|word| word.count_ones() as usize).sum()
 }
 
-/// The longest run in which each byte is the one before plus one, in any case: "abcdef", "AbCd", "123456".
+/// The longest run in which each byte is the one before plus one, in any case: `abcdef`, `AbCd`, `123456`.
 fn longest_sequence(bytes: &[u8]) -> usize {
     let (mut best, mut run) = (0, 1);
     for pair in bytes.windows(2) {

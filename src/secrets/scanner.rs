@@ -19,7 +19,7 @@ use super::{
 const MAX_REPORTS: usize = 256;
 
 /// What a lead costs beside the pass that found it, in bytes of plain scanning.
-const LEAD: usize = 4;
+const LEAD: usize = 6;
 /// What reading a name and its value costs, in the same measure.
 const NAME: usize = 96;
 /// What taking a command apart costs.
@@ -38,7 +38,7 @@ pub(super) struct Scanner<'f> {
 }
 
 /// A text being scanned, and how far it has been spoken for.
-struct Text<'t> {
+struct Reading<'t> {
     site: &'t Site<'t>,
     text: &'t str,
     /// Where the last report ended: leads before it belong to it.
@@ -104,7 +104,7 @@ impl<'f> Scanner<'f> {
         if text.len() < SHORTEST || !self.meter.spend(text.len()) {
             return false;
         }
-        let mut on = Text { site, text, taken: 0, named: 0, line: (0, 1), several: None, found: false };
+        let mut on = Reading { site, text, taken: 0, named: 0, line: (0, 1), several: None, found: false };
         for (lead, hit) in leads::of(text) {
             if hit.start < on.taken {
                 continue;
@@ -131,7 +131,7 @@ impl<'f> Scanner<'f> {
     }
 
     /// Layer E on the name around `hit` and the value that it is given.
-    fn assignment(&mut self, on: &mut Text<'_>, hit: &Range<usize>) {
+    fn assignment(&mut self, on: &mut Reading<'_>, hit: &Range<usize>) {
         if hit.start < on.named {
             return;
         }
@@ -166,7 +166,7 @@ impl<'f> Scanner<'f> {
     }
 
     /// The password of a command whose name stands at `hit`.
-    fn command(&mut self, on: &mut Text<'_>, hit: &Range<usize>) {
+    fn command(&mut self, on: &mut Reading<'_>, hit: &Range<usize>) {
         if !self.meter.spend(COMMAND) {
             return;
         }
@@ -191,7 +191,7 @@ impl<'f> Scanner<'f> {
         }
     }
 
-    fn password_in(&mut self, on: &mut Text<'_>, inner: &str, range: Range<usize>) {
+    fn password_in(&mut self, on: &mut Reading<'_>, inner: &str, range: Range<usize>) {
         if range.start < on.taken {
             return;
         }
@@ -214,10 +214,10 @@ impl<'f> Scanner<'f> {
         if !self.meter.spend(text.len()) {
             return None;
         }
-        first(&text, &mut self.meter).map(|(_, secret)| secret)
+        first(&text, &mut self.meter).map(|(_, secret)| secret).or_else(|| structured::registry_auth(&text))
     }
 
-    fn report_in(&mut self, on: &mut Text<'_>, inner: Option<&str>, range: Range<usize>, secret: Secret) {
+    fn report_in(&mut self, on: &mut Reading<'_>, inner: Option<&str>, range: Range<usize>, secret: Secret) {
         let (counted, line) = on.line;
         let bytes = on.text.as_bytes();
         let line = line + memchr::memchr_iter(b'\n', bytes.get(counted..range.start).unwrap_or_default()).count();
@@ -279,7 +279,7 @@ fn follow(text: &str, lead: Lead, hit: &Range<usize>, meter: &mut Meter) -> Opti
         Lead::Dsn => meter.spend(128).then(|| urls::dsn(text, hit)).flatten(),
         Lead::Pem => meter.spend(512).then(|| structured::pem(text, hit)).flatten(),
         Lead::Pem64 => meter.spend(2048).then(|| structured::pem_in_base64(text, hit)).flatten(),
-        Lead::Jwt => structured::jwt(text, hit, meter),
+        Lead::Jwt => structured::jwt(text, hit, meter).or_else(|| structured::json_in_base64(text, hit, meter)),
         Lead::Jwk => meter.spend(2048).then(|| structured::jwk(text, hit)).flatten(),
         Lead::Scheme => meter.spend(64).then(|| structured::http_credentials(text, hit)).flatten(),
         Lead::Word | Lead::Command => None,
@@ -287,7 +287,7 @@ fn follow(text: &str, lead: Lead, hit: &Range<usize>, meter: &mut Meter) -> Opti
 }
 
 /// The first thing that layers A to C find in a value.
-fn first(value: &str, meter: &mut Meter) -> Option<(Range<usize>, Secret)> {
+pub(super) fn first(value: &str, meter: &mut Meter) -> Option<(Range<usize>, Secret)> {
     if value.len() < SHORTEST {
         return None;
     }

@@ -34,7 +34,7 @@ fn certain(what: &'static str) -> Secret {
     Secret { kind: Kind { issuer: "", what }, prefix: None, certainty: Certainty::Certain, doubtful: false }
 }
 
-/// A private key whose `-----BEGIN ` (or PuTTY's header) stands at `hit`.
+/// A private key whose `-----BEGIN ` (or the header of a `PuTTY` key) stands at `hit`.
 pub(super) fn pem(text: &str, hit: &Range<usize>) -> Option<(Range<usize>, Secret)> {
     let bytes = text.as_bytes();
     let line = &bytes[hit.end..bytes.len().min(hit.end + 64)];
@@ -98,7 +98,7 @@ pub(super) fn jwt(text: &str, hit: &Range<usize>, meter: &mut Meter) -> Option<(
         let most = if count == 0 { JWT_HEADER } else { JWT_PART };
         let rest = &bytes[at..bytes.len().min(at + most)];
         let len = rest.iter().position(|b| !(b.is_ascii_alphanumeric() || b"_-=".contains(b))).unwrap_or(rest.len());
-        if !meter.spend(len) {
+        if !meter.spend(len + 16) {
             return None;
         }
         *part = at..at + len;
@@ -121,6 +121,30 @@ pub(super) fn jwt(text: &str, hit: &Range<usize>, meter: &mut Meter) -> Option<(
     let sample = signature.starts_with(b"SflKxwRJ");
     let encrypted = count == 5 && has("\"enc\"");
     ((signed && !sample) || encrypted).then(|| (whole, certain("JSON web token")))
+}
+
+/// A registry's `{"auths": ...}` in base64, which begins with the `eyJ` at `hit`, as `.dockerconfigjson` holds it.
+pub(super) fn json_in_base64(text: &str, hit: &Range<usize>, meter: &mut Meter) -> Option<(Range<usize>, Secret)> {
+    let bytes = text.as_bytes();
+    let inside = hit.start.checked_sub(1).is_some_and(|at| b"-_+/".contains(&bytes[at]));
+    if inside || !tokens::boundary_before(bytes, hit.start) || !bytes[hit.start..].starts_with(b"eyJhdXRo") {
+        return None;
+    }
+    let rest = &bytes[hit.start..bytes.len().min(hit.start + JWT_PART)];
+    let len = rest.iter().position(|b| !(b.is_ascii_alphanumeric() || b"+/".contains(b))).unwrap_or(rest.len());
+    if !meter.spend(2 * len) {
+        return None;
+    }
+    let decoded = String::from_utf8(STANDARD.decode(&rest[..len]).ok()?).ok()?;
+    Some((hit.start..hit.start + len, registry_auth(&decoded)?))
+}
+
+/// The first credentials of a docker config: `"auth": "<base64 of user:password>"`.
+pub(super) fn registry_auth(text: &str) -> Option<Secret> {
+    text.match_indices("\"auth\"").take(64).find_map(|(at, name)| {
+        let rest = text[at + name.len()..].trim_start().strip_prefix(':')?.trim_start().strip_prefix('"')?;
+        basic(rest.split('"').next()?)
+    })
 }
 
 fn trim_padding(part: &[u8]) -> &[u8] {

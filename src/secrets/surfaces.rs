@@ -116,7 +116,7 @@ fn object<'a>(value: &'a Node<'a>, at: At<'a>, scanner: &mut Scanner<'_>) {
                 node(member, key, At { surface: Surface::Probe, within: key, ..below }, scanner);
             }
             ("lifecycle", Node::Object(_)) => {
-                node(member, key, At { surface: Surface::Lifecycle, within: key, ..below }, scanner)
+                node(member, key, At { surface: Surface::Lifecycle, within: key, ..below }, scanner);
             }
             ("command" | "args", Node::Array(items)) => arguments(value, key, items, below, scanner),
             ("image", Node::String(text)) => {

@@ -177,7 +177,7 @@ fn structured_secrets_are_parsed() {
     for text in [
         pem("RSA PRIVATE KEY"),
         jwt(),
-        json!({"kty": "EC", "crv": "P-256", "d": "Zk3pQ9xL0vRt7WmY2nBc8HdS5jGfA1eU"}).to_string(),
+        json!({"kty": "EC", "crv": "P-256", "d": concat!("Zk3pQ9xL0vRt7Wm", "Y2nBc8HdS5jGfA1eU")}).to_string(),
     ] {
         assert_eq!(one(&config("file", &text)).certainty, Certainty::Certain);
     }
@@ -221,10 +221,10 @@ fn what_is_not_read() {
     for object in [
         json!({"apiVersion": "v1", "kind": "Secret", "stringData": {"password": PASSWORD, "t": github()}, "metadata": {"annotations": {"x": github()}}}),
         json!({"kind": "Pod", "metadata": {"annotations": {"kubectl.kubernetes.io/last-applied-configuration": format!("{{\"password\":\"{PASSWORD}\"}}")}}}),
-        json!({"apiVersion": "bitnami.com/v1alpha1", "kind": "SealedSecret", "spec": {"encryptedData": {"password": "AgBT5lpDt4Zoz9GjKx2h0"}}}),
+        json!({"apiVersion": "bitnami.com/v1alpha1", "kind": "SealedSecret", "spec": {"encryptedData": {"password": concat!("AgBT5lpDt4", "Zoz9GjKx2h0")}}}),
         json!({"apiVersion": "v1", "kind": "List", "items": [{"apiVersion": "v1", "kind": "Secret", "data": {"password": PASSWORD}}]}),
         container(
-            json!({"env": [{"name": "DB_PASSWORD", "valueFrom": {"secretKeyRef": {"name": "db-secret", "key": "password-9Zx7Qw2"}}}]}),
+            json!({"env": [{"name": "DB_PASSWORD", "valueFrom": {"secretKeyRef": {"name": "db-secret", "key": concat!("password", "-9Zx7Qw2")}}}]}),
         ),
     ] {
         assert!(found(&object).is_empty(), "{object}");
@@ -237,9 +237,9 @@ fn what_is_not_read() {
 fn names_and_references_of_secrets() {
     for object in [
         json!({"kind": "Ingress", "metadata": {"annotations": {"nginx.ingress.kubernetes.io/auth-secret": "shop/basic-auth"}}, "spec": {"tls": [{"secretName": "shop-tls-2f9a"}]}}),
-        json!({"apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret", "spec": {"data": [{"secretKey": "password", "remoteRef": {"key": "e22487a8-feb8-4591-95aa-14b193930cb4"}}]}}),
+        json!({"apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret", "spec": {"data": [{"secretKey": "password", "remoteRef": {"key": concat!("e22487a8-feb8", "-4591-95aa-14b193930cb4")}}]}}),
         json!({"kind": "X", "spec": {"existingSecret": "my-release-postgresql", "secretKey": "password", "path": "projects/p/secrets/db/versions/1"}}),
-        json!({"kind": "Pod", "metadata": {"annotations": {"checksum/secret": "de191af82ddf810830f4dadf2f755c8ec097841fda13c976003a3476bae22cbd"}}}),
+        json!({"kind": "Pod", "metadata": {"annotations": {"checksum/secret": concat!("de191af82ddf810830f4dadf2f755c8e", "c097841fda13c976003a3476bae22cbd")}}}),
         env("IMAGE_DIGEST", "sha256:d3a7d82f5af17e6ed9b1492159545e1427f549fa1a3de99711c957f51afbc358"),
         env("TENANT_ID", "4c1f0a5e-8f5b-4f3c-9a6d-2b1e7d3c9f10"),
         env("GIT_SHA", "a62f9be9acd8270534bc4d6cda02b08b4515c476"),
@@ -396,6 +396,31 @@ fn work_grows_with_the_text_and_no_faster() {
     let text = config("f", &"password=x\n".repeat(10_000)).to_string();
     let scanned = scan_any(&Node::read(&text).unwrap(), &options, &mut |_| {});
     assert!(!scanned.complete && scanned.visited <= 10_000);
+}
+
+/// Patterns and tests are written so that no scanner takes this repository for a leak, ours included.
+#[test]
+fn our_own_sources_hold_no_known_token() {
+    let sources = [
+        include_str!("tests.rs"),
+        include_str!("tokens.rs"),
+        include_str!("tokens/ai.rs"),
+        include_str!("tokens/apps.rs"),
+        include_str!("tokens/checksum.rs"),
+        include_str!("tokens/cloud.rs"),
+        include_str!("tokens/code.rs"),
+        include_str!("tokens/message.rs"),
+        include_str!("tokens/money.rs"),
+        include_str!("tokens/observe.rs"),
+        include_str!("classify.rs"),
+        include_str!("structured.rs"),
+        include_str!("weak.rs"),
+        include_str!("shell.rs"),
+    ];
+    for source in sources {
+        let found = super::scanner::first(source, &mut super::meter::Meter::new(1 << 30));
+        assert!(found.is_none(), "{}", source[..found.map_or(0, |(range, _)| range.start)].lines().count());
+    }
 }
 
 #[test]

@@ -76,7 +76,7 @@ impl<'n> Words<'n> {
     }
 }
 
-/// "dbPassword" turns at P, "APIKey" at K; "APIKEY" and "OAuth2" do not.
+/// `dbPassword` turns at P, `APIKey` at K; `APIKEY` and `OAuth2` do not.
 fn turns(bytes: &[u8], at: usize) -> bool {
     let (before, here) = (bytes[at - 1], bytes[at]);
     here.is_ascii_uppercase()
@@ -85,7 +85,7 @@ fn turns(bytes: &[u8], at: usize) -> bool {
             || (before.is_ascii_uppercase() && bytes.get(at + 1).is_some_and(u8::is_ascii_lowercase)))
 }
 
-/// Words after the head that leave the meaning as it is: "password1", "API_TOKEN_PROD", "SECRET_KEY_BASE".
+/// Words after the head that leave the meaning as it is: `password1`, `API_TOKEN_PROD`, `SECRET_KEY_BASE`.
 #[rustfmt::skip] // a list of words
 const HARMLESS_TAILS: &[&str] = &[
     "base", "value", "val", "string", "str", "text", "plain", "plaintext", "raw", "base64", "b64", "hex", "prod", "production", "dev", "staging",
@@ -119,7 +119,7 @@ const KEY_NOT_OF: &[&str] = &[
     "authorized", "trusted", "verification", "verify",
 ];
 
-/// Words before the head that turn it into a switch, a rule or a digest: "ALLOW_EMPTY_PASSWORD", "password reset", "checksum".
+/// Words before the head that turn it into a switch, a rule or a digest: `ALLOW_EMPTY_PASSWORD`, `passwordReset`, `checksum`.
 #[rustfmt::skip] // a list of words
 const ABOUT: &[&str] = &[
     "allow", "enable", "enabled", "disable", "disabled", "require", "requires", "required", "has", "use", "uses", "skip", "no", "without", "generate", "validate", "is", "needs", "automount",
