@@ -19,7 +19,7 @@ const fn t(
 pub(super) const ENTRIES: &[Entry] = &[
     t("aws-access-key-id", "AWS", "access key id", &["AKIA", "ASIA", "ABIA", "ACCA"], r"A(?:KIA|SIA|BIA|CCA)[A-Z2-7]{16}"),
     t("aws-bedrock-long", "AWS", "Bedrock API key", &["ABSK"], r"ABSK[\w+/]{109,269}={0,2}").max(290),
-    t("aws-bedrock-short", "AWS", "Bedrock API key", &["bedrock-api-key-"], r"bedrock-api-key-YmVkcm9jay5hbWF6b25hd3MuY29t[\w+/=-]{0,1500}").max(1560),
+    t("aws-bedrock-short", "AWS", "Bedrock API key", &["bedrock-api-key-"], r"bedrock-api-key-(?:YmVk)cm9jay5hbWF6b25hd3MuY29t[\w+/=-]{0,1500}").max(1560),
     t("aws-appsync", "AWS", "AppSync API key", &["da2-"], r"da2-[a-z0-9]{26}"),
     t("gcp-api-key", "Google", "API key", &["AIza"], r"AIza[\w-]{35}"),
     t("gcp-gemini", "Google", "Gemini API key", &["AQ.Ab8RN6"], r"AQ\.Ab8RN6[\w-]{40,50}"),
