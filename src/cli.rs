@@ -1,1 +1,131 @@
-//! To come.
+//! What was typed, and which command it means; one thin file a command below.
+//!
+//! Exit codes are the same everywhere: 0 clean or allowed, 1 refused, 2 could not do it (wrong usage included). clap fills a
+//! plain struct; each command turns it into what it works with, in one place, before it does anything.
+
+use std::fmt::Display;
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::printable::printable_lines;
+use crate::source::Problem;
+
+mod apply;
+#[cfg(feature = "server")]
+mod ask;
+mod basis;
+pub mod certs;
+mod check;
+mod envelope;
+mod explain;
+mod mutate;
+mod policies;
+mod progress;
+pub mod reference;
+mod review;
+mod schema;
+#[cfg(feature = "server")]
+pub mod serve;
+mod template;
+
+/// Nothing was refused.
+const CLEAN: u8 = 0;
+/// Something was refused.
+const REFUSED: u8 = 1;
+/// Something could not be judged, read or asked.
+const FAILED: u8 = 2;
+
+/// Stows scan pods onto few nodes and refuses manifests without probes or limits, or with a secret in them.
+///
+/// The webhook (`serve`) and the command line judge with the same engine: given the same policies and facts, `check` says
+/// what the cluster will say.
+#[derive(Parser)]
+#[command(name = "supercargo", version, arg_required_else_help = true, after_help = EXIT_CODES, after_long_help = EXAMPLES)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 clean or allowed, 1 refused, 2 could not judge (or wrong usage).";
+
+const EXAMPLES: &str = "\
+Examples:
+  supercargo check deploy/                    judge manifests before they are sent
+  helm template web ./chart | supercargo check -
+  supercargo mutate job.yaml                  what its pods will get, as a diff
+  supercargo explain required-limits          why a rule exists, and how to satisfy it
+
+Exit codes: 0 clean or allowed, 1 refused, 2 could not judge (or wrong usage).";
+
+// Each says itself what it does: a comment here would stand in front of it in the help.
+#[derive(Subcommand)]
+enum Command {
+    #[cfg(feature = "server")]
+    Serve(Box<serve::Arguments>),
+    Check(check::Arguments),
+    Mutate(mutate::Arguments),
+    Review(review::Arguments),
+    Explain(explain::Arguments),
+    Policies(policies::Arguments),
+    Certs(certs::Arguments),
+}
+
+/// Runs what the process's arguments say.
+pub fn run() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // A closed pipe is all that can go wrong here, and then nobody reads.
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(FAILED) } else { ExitCode::from(CLEAN) };
+        }
+    };
+    let done = match arguments.command {
+        #[cfg(feature = "server")]
+        Command::Serve(arguments) => serve::run(*arguments),
+        Command::Check(arguments) => check::run(arguments),
+        Command::Mutate(arguments) => mutate::run(arguments),
+        Command::Review(arguments) => review::run(arguments),
+        Command::Explain(arguments) => explain::run(arguments),
+        Command::Policies(arguments) => policies::run(arguments),
+        Command::Certs(arguments) => certs::run(arguments),
+    };
+    done.unwrap_or_else(|error| {
+        // Whoever read our output has had enough of it: that is no failure.
+        if is_broken(&error) {
+            return ExitCode::from(CLEAN);
+        }
+        complain("error", format_args!("{error:#}"));
+        ExitCode::from(FAILED)
+    })
+}
+
+/// Whether nobody reads our output any more.
+fn is_broken(error: &anyhow::Error) -> bool {
+    error.chain().any(is_closed_pipe)
+}
+
+fn is_closed_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
+    let io = error.downcast_ref::<io::Error>().map(io::Error::kind);
+    let json = error.downcast_ref::<serde_json::Error>().and_then(serde_json::Error::io_error_kind);
+    io.or(json) == Some(io::ErrorKind::BrokenPipe)
+}
+
+/// A line on stderr; when that is closed, nobody wants it.
+fn complain(word: &str, what: impl Display) {
+    let text = what.to_string();
+    let _ = writeln!(io::stderr().lock(), "{word}: {}", printable_lines(&text));
+}
+
+/// Says on stderr what could not be judged, and where.
+fn complain_of(problem: &Problem) {
+    complain("error", problem);
+}
+
+/// Whether to colour what goes to this stream: a terminal, and nobody said no (<https://no-color.org>).
+fn colours(stream: &impl IsTerminal) -> bool {
+    let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    stream.is_terminal() && !set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+}

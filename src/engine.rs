@@ -3,17 +3,54 @@
 //! Pure, synchronous and deterministic: policies, facts and the time come in as arguments. The order of judgement is the
 //! same at every door: API defaults, LimitRanges, profiles, rules, exemptions, ratchet, action.
 
+use std::borrow::Cow;
+use std::collections::HashSet;
+
 use crate::facts::Namespace;
-use crate::finding::{Action, Digester, Verdict};
-use crate::policy::PolicySet;
-use crate::review::{Request, Response};
-use crate::tree::ReadError;
+use crate::finding::{Action, Digester, Eased, Verdict};
+use crate::mutators::{self, Author};
+use crate::patch::Editor;
+use crate::policy::selector::any_glob;
+use crate::policy::{PolicySet, Profile};
+use crate::review::{Body, Operation, Request};
+use crate::tree::{Node, ReadError};
+use crate::workload::{self, Pod, Workload};
+
+mod answer;
+mod controllers;
+mod invariants;
+mod judge;
+
+pub use judge::Stage;
 
 /// What holds whatever the policies say.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Namespaces that are never touched, by name; `*` stands for any run of characters.
     pub excluded_namespaces: Vec<String>,
+}
+
+/// Namespaces that a cluster needs to come back: a refusal there could keep the cluster, or us, from starting.
+/// manifests/install/webhooks.yaml leaves out the same ones.
+pub const EXCLUDED_NAMESPACES: [&str; 12] = [
+    "kube-*",
+    "supercargo",
+    "calico-apiserver",
+    "calico-system",
+    "cert-manager",
+    "cilium",
+    "cilium-secrets",
+    "karpenter",
+    "longhorn-system",
+    "openebs",
+    "rook-ceph",
+    "tigera-operator",
+];
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings { excluded_namespaces: EXCLUDED_NAMESPACES.map(str::to_owned).to_vec() }
+    }
 }
 
 /// What is known when a request is judged.
@@ -28,7 +65,7 @@ pub struct Facts<'f> {
 }
 
 /// Decides; holds nothing that a request could change.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Engine {
     settings: Settings,
     digester: Digester,
@@ -37,6 +74,8 @@ pub struct Engine {
 /// A decision.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
+    /// Kind, namespace and name of the object, for messages: "Deployment shop/web".
+    pub object: String,
     /// What to add to the object; empty when nothing.
     pub patch: json_patch::Patch,
     /// What was found, and what each finding leads to.
@@ -57,41 +96,183 @@ pub enum Fault {
     Object(#[from] ReadError),
 }
 
-impl Outcome {
-    /// Whether the object may pass.
-    pub fn allowed(&self) -> bool {
-        self.verdicts.iter().all(|verdict| verdict.action != Action::Deny)
-    }
-
-    /// The answer to the API server.
-    pub fn response(&self) -> Response {
-        Response::default()
-    }
-}
-
 impl Engine {
     /// An engine with its own key for digests.
     pub fn new(settings: Settings) -> Self {
         Engine { settings, digester: Digester::default() }
     }
 
-    /// Whether the request can be let pass without looking at the object: no policy wants it.
-    pub fn passes_unseen(&self, _request: &Request<'_>, _policies: &PolicySet) -> bool {
-        false
+    /// Whether the request can be let pass without looking at the object or its namespace: no policy can want it.
+    pub fn passes_unseen(&self, request: &Request<'_>, policies: &PolicySet) -> bool {
+        let Some(kind) = workload::kind(&request.group, &request.kind) else { return true };
+        !matches!(request.operation, Operation::Create | Operation::Update)
+            || any_glob(&self.settings.excluded_namespaces, &request.namespace)
+            || ((kind.pod.is_none() || policies.profiles().is_empty())
+                && !policies.guards().iter().any(|guard| guard.concerns(kind.name, &request.namespace)))
     }
 
     /// What a pod gets at CREATE: the patch, never a refusal.
-    pub fn mutate(&self, _request: &Request<'_>, _facts: Facts<'_>) -> Result<Outcome, Fault> {
-        Ok(Outcome::default())
+    pub fn mutate(&self, request: &Request<'_>, facts: Facts<'_>) -> Result<Outcome, Fault> {
+        let is_pod = request.kind == "Pod" && request.group.is_empty() && request.sub_resource.is_empty();
+        if !is_pod || request.operation != Operation::Create || self.passes_unseen(request, facts.policies) {
+            return Ok(Outcome::default());
+        }
+        let Some(tree) = request.object.tree()? else { return Ok(Outcome::default()) };
+        Ok(stow(&tree, request, facts))
     }
 
     /// Whether the object may pass, as it would be stored.
-    pub fn validate(&self, _request: &Request<'_>, _facts: Facts<'_>) -> Result<Outcome, Fault> {
-        Ok(Outcome::default())
+    pub fn validate(&self, request: &Request<'_>, facts: Facts<'_>) -> Result<Outcome, Fault> {
+        if self.passes_unseen(request, facts.policies) {
+            return Ok(Outcome::default());
+        }
+        let Some(kind) = workload::kind(&request.group, &request.kind) else { return Ok(Outcome::default()) };
+        let Some(tree) = request.object.tree()? else { return Ok(Outcome::default()) };
+        let workload = Workload::new(kind, &tree);
+        if workload.is_being_deleted() || workload.pod().is_some_and(|pod| workload.is_pod() && pod.is_mirror()) {
+            return Ok(Outcome::default());
+        }
+        let old = request.old_object.tree()?;
+        if request.operation == Operation::Update
+            && old.as_ref().is_some_and(|old| workload.differs_in_bookkeeping_only(old))
+        {
+            return Ok(Outcome::default());
+        }
+        let old = old.as_deref().filter(|_| request.operation == Operation::Update);
+        let old = old.map(|old| Workload::new(kind, old));
+        let mut outcome = self.judge(&workload, old.as_ref(), request, facts, Stage::Stored);
+        if let Some(old) = old {
+            let before = self.judge(&old, None, request, facts, Stage::Stored);
+            ratchet(&mut outcome.verdicts, &before.verdicts);
+        }
+        Ok(outcome)
     }
 
-    /// Offline: what the cluster will say to an object that has not been sent yet. A pod is mutated first, as it would be.
+    /// Offline: what the cluster will say to an object that has not been sent yet. A pod is mutated first, as it would be, and
+    /// an object of a kind that no webhook sees is searched for secrets.
     pub fn check(&self, request: &Request<'_>, facts: Facts<'_>) -> Result<Outcome, Fault> {
-        self.validate(request, facts)
+        if any_glob(&self.settings.excluded_namespaces, &request.namespace) && !request.namespace.is_empty() {
+            return Ok(Outcome::default());
+        }
+        let Some(tree) = request.object.tree()? else { return Ok(Outcome::default()) };
+        match workload::kind(&request.group, &request.kind) {
+            None => Ok(self.judge(&Workload::other(&tree), None, request, facts, Stage::Sent)),
+            Some(kind) => Ok(self.judge(&Workload::new(kind, &tree), None, request, facts, Stage::Sent)),
+        }
+    }
+
+    fn judge(
+        &self,
+        workload: &Workload<'_>,
+        before: Option<&Workload<'_>>,
+        request: &Request<'_>,
+        facts: Facts<'_>,
+        stage: Stage,
+    ) -> Outcome {
+        let judged =
+            judge::Judged { workload, before, username: &request.username, facts, stage, digester: &self.digester };
+        let (verdicts, warnings) = judged.verdicts();
+        Outcome { object: describe(request, workload), verdicts, warnings, ..Outcome::default() }
+    }
+}
+
+/// "Deployment shop/web".
+fn describe(request: &Request<'_>, workload: &Workload<'_>) -> String {
+    let name = if request.name.is_empty() { workload.name() } else { &request.name };
+    let name = if name.is_empty() { "(no name)" } else { name };
+    match &*request.namespace {
+        "" => format!("{} {name}", request.kind),
+        namespace => format!("{} {namespace}/{name}", request.kind),
+    }
+}
+
+/// The profiles that a pod gets, the first first.
+fn profiles_of<'p>(pod: &Pod<'_>, facts: &Facts<'p>) -> Vec<&'p Profile> {
+    let profiles = facts.policies.profiles().iter();
+    profiles.filter(|profile| profile.serves(facts.namespace) && profile.matches(pod)).collect()
+}
+
+/// Makes the patch for a pod, and checks it: a wrong one would refuse the pod even under `failurePolicy: Ignore`.
+fn stow(tree: &Node<'_>, request: &Request<'_>, facts: Facts<'_>) -> Outcome {
+    let workload = Workload::new(&workload::POD, tree);
+    let mut outcome = Outcome { object: describe(request, &workload), ..Outcome::default() };
+    let pod = Pod::new("", tree);
+    if pod.is_mirror() || workload.is_being_deleted() {
+        return outcome;
+    }
+    let profiles = profiles_of(&pod, &facts);
+    if profiles.is_empty() {
+        return outcome;
+    }
+    let author = if controllers::is_trusted(&request.username) { Author::Controller } else { Author::Person };
+    let mut editor = Editor::new(tree.clone());
+    let checked = mutators::stow(&profiles, facts.namespace, author, "", &mut editor)
+        .map_err(|error| error.to_string())
+        .and_then(|stowed| {
+            #[cfg(feature = "sabotage")]
+            sabotage(&pod, &mut editor);
+            editor.verify(tree).map_err(|error| error.to_string())?;
+            invariants::kept(&pod, &Pod::new("", editor.tree()))?;
+            Ok(stowed)
+        });
+    match checked {
+        Ok(stowed) => {
+            outcome.patch = editor.patch();
+            outcome.mutators = stowed.mutators;
+            outcome.warnings = stowed.warnings;
+        }
+        Err(reason) => {
+            let names: Vec<_> = profiles.iter().map(|profile| profile.name.as_str()).collect();
+            outcome.warnings.push(format!("profile {} was not applied: {reason}", names.join(", ")));
+            outcome.held_back = Some(reason);
+        }
+    }
+    outcome
+}
+
+/// A mutator that is wrong on purpose, to see its patch held back, and one that panics.
+#[cfg(feature = "sabotage")]
+#[allow(clippy::panic)]
+fn sabotage(pod: &Pod<'_>, editor: &mut Editor<'_>) {
+    match pod.annotation("sabotage.supercargo.dev/mutator") {
+        Some("wrong") => {
+            let limits = serde_json::json!({"name": "sabotage", "mountPath": "/sabotage"});
+            // A mount without its volume: the API server would refuse the pod for it.
+            let _ = editor.append("/spec/containers/0/volumeMounts", limits);
+        }
+        Some("panic") => panic!("sabotaged"),
+        _ => {}
+    }
+}
+
+/// Findings that the old object had are only warned about: what was there before must stay changeable.
+fn ratchet(verdicts: &mut [Verdict], before: &[Verdict]) {
+    let known: HashSet<_> = before.iter().map(|verdict| verdict.finding.identity()).collect();
+    for verdict in verdicts.iter_mut().filter(|verdict| verdict.action == Action::Deny) {
+        if known.contains(&verdict.finding.identity()) {
+            verdict.action = Action::Warn;
+            verdict.eased = Some(Eased::Ratchet);
+        }
+    }
+}
+
+/// A request as a door makes it that has only the object: CREATE, by nobody in particular.
+pub fn create_request<'a>(object: Node<'a>, default_namespace: &str) -> Request<'a> {
+    let text = |keys: &[&str]| object.path(keys).and_then(Node::as_str).unwrap_or_default().to_owned();
+    let api_version = text(&["apiVersion"]);
+    let group = api_version.split_once('/').map_or("", |(group, _)| group).to_owned();
+    let namespace = text(&["metadata", "namespace"]);
+    Request {
+        uid: Cow::Borrowed(""),
+        group: Cow::Owned(group),
+        kind: Cow::Owned(text(&["kind"])),
+        sub_resource: Cow::Borrowed(""),
+        name: Cow::Owned(text(&["metadata", "name"])),
+        namespace: Cow::Owned(if namespace.is_empty() { default_namespace.to_owned() } else { namespace }),
+        operation: Operation::Create,
+        username: Cow::Borrowed(""),
+        dry_run: false,
+        object: Body::Tree(object),
+        old_object: Body::Absent,
     }
 }

@@ -72,6 +72,8 @@ pub struct Finding {
     pub fix: String,
     /// Tells two values under the same key apart.
     pub digest: Option<Digest>,
+    /// The strongest action that it may lead to, whatever a policy says.
+    pub at_most: Action,
 }
 
 /// What makes two findings of an old and a new object the same: no pointer, as inserting a container shifts those.
@@ -119,4 +121,47 @@ pub enum Eased {
     Ratchet,
     /// A controller made the object from a template that was judged.
     Controller,
+}
+
+/// What a profile could not add, because the author wrote something else there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Objection {
+    /// What it is about.
+    pub to: ObjectionTo,
+    /// The profiles that ask for it, e.g. "PodProfile/scan".
+    pub by: String,
+    /// Whether it only ever warns.
+    pub mild: bool,
+    /// See [`Finding::pointer`].
+    pub pointer: String,
+    /// See [`Finding::subject`].
+    pub subject: Subject,
+    /// See [`Finding::message`].
+    pub message: String,
+    /// See [`Finding::fix`].
+    pub fix: String,
+}
+
+/// What an objection is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ObjectionTo {
+    /// A label: rule `profile-label`.
+    Label,
+    /// A volume, a mount or the annotation that names its folder: rule `profile-volume`.
+    Volume,
+}
+
+impl Objection {
+    /// The finding of the rule that reports it.
+    pub fn finding(&self, rule: &'static str) -> Finding {
+        Finding {
+            rule,
+            pointer: self.pointer.clone(),
+            subject: self.subject.clone(),
+            message: self.message.clone(),
+            fix: self.fix.clone(),
+            digest: None,
+            at_most: if self.mild { Action::Warn } else { Action::Deny },
+        }
+    }
 }

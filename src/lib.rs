@@ -1,23 +1,50 @@
-//! Supercargo.
+//! Supercargo decides, at admission, what comes aboard a Kubernetes cluster and where it is stowed.
+//!
+//! # The way of a request
+//!
+//! `server/accept` (socket, TLS) → `server/webhook` (bytes in, bytes out, metrics, panic guard) → [`engine`] → [`review`].
+//! Offline: `cli/check` → [`source`] → [`engine`] → [`output`].
+//!
+//! # The order of judgement, at every door
+//!
+//! API defaults → LimitRanges → profiles → rules → exemptions → ratchet → action.
+//!
+//! # The map
+//!
+//! Imports point one way: `main → cli → {server, cluster, output, source} → engine → mutators → policy → rules → secrets →
+//! leaves`. Everything from [`engine`] down is pure: no clock, no file, no network, no environment; time, facts and policies
+//! come in as arguments. `cargo check --no-default-features` holds that together.
+//!
+//! | room | what is in it |
+//! |---|---|
+//! | leaves | [`tree`] (JSON), [`patch`], [`quantity`], [`printable`], [`review`] (the envelope), [`workload`] (kinds and views), [`finding`], [`facts`], [`fields`] (strict reading) |
+//! | what operators write | [`policy`] |
+//! | what the program decides | [`rules`], [`secrets`], [`mutators`], [`engine`] |
+//! | the doors | [`cli`], [`source`], [`output`], [`pki`], `server`, `cluster` |
 
-pub mod engine;
+// -- leaves
 pub mod facts;
+pub mod fields;
 pub mod finding;
 pub mod patch;
-pub mod policy;
+pub mod printable;
 pub mod quantity;
 pub mod review;
-pub mod rules;
-pub mod secrets;
 pub mod tree;
 pub mod workload;
-
+// -- what operators write
+pub mod policy;
+// -- what the program decides
+pub mod engine;
+pub mod mutators;
+pub mod rules;
+pub mod secrets;
+// -- the doors
 pub mod cli;
-pub mod output;
-pub mod pki;
-pub mod source;
-
 #[cfg(feature = "cluster")]
 pub mod cluster;
+pub mod output;
+pub mod pki;
 #[cfg(feature = "server")]
 pub mod server;
+pub mod source;

@@ -56,8 +56,13 @@ impl<'a> Editor<'a> {
         self.tree
     }
 
+    /// How many operations there are so far.
+    pub fn len(&self) -> usize {
+        self.operations.len()
+    }
+
     /// Whether nothing was changed.
-    pub fn is_unchanged(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.operations.is_empty()
     }
 
@@ -220,7 +225,7 @@ mod tests {
         assert_eq!(editor.add("/a/b/c", json!(2)), Err(EditError::NotAMap("/a/b".into())));
         assert_eq!(editor.append("/a", json!(2)), Err(EditError::NotAList("/a".into())));
         assert_eq!(editor.add("/list/7/x", json!(2)), Err(EditError::NotAMap("/list/7".into())));
-        assert!(editor.is_unchanged());
+        assert!(editor.is_empty());
         editor.add("/list/0/x", json!(2)).unwrap();
     }
 

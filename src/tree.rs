@@ -264,6 +264,15 @@ impl<'a> Map<'a> {
     }
 }
 
+impl<'a> IntoIterator for Map<'a> {
+    type Item = (Cow<'a, str>, Node<'a>);
+    type IntoIter = std::vec::IntoIter<Self::Item>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
 impl<'a> FromIterator<(Cow<'a, str>, Node<'a>)> for Map<'a> {
     fn from_iter<I: IntoIterator<Item = (Cow<'a, str>, Node<'a>)>>(members: I) -> Self {
         Map(members.into_iter().collect())

@@ -2,7 +2,7 @@
 //!
 //! Views borrow from a tree and judge nothing. A kind that is not in the table is no workload.
 
-use crate::tree::Node;
+use crate::tree::{Map, Node};
 
 mod container;
 mod defaults;
@@ -12,6 +12,12 @@ pub mod resources;
 pub use container::{Container, PROBES, Role};
 pub use defaults::{LimitRange, apply_api_defaults, apply_limit_ranges};
 pub use pod::Pod;
+
+/// Written into pods: names the profiles applied, so that a person sees who changed the pod.
+pub const PROFILE_ANNOTATION: &str = "supercargo.dev/profile";
+
+/// Written into pods: how the pod was placed; once there, placement stays.
+pub const PLACEMENT_ANNOTATION: &str = "supercargo.dev/placement";
 
 /// One line of the table.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,7 +35,7 @@ pub struct Kind {
 /// Every kind that a rule can look at.
 pub const KINDS: &[Kind] = &[
     Kind { group: "", name: "ConfigMap", plural: "configmaps", pod: None },
-    Kind { group: "", name: "Pod", plural: "pods", pod: Some("") },
+    POD,
     Kind { group: "", name: "PodTemplate", plural: "podtemplates", pod: Some("/template") },
     Kind { group: "", name: "ReplicationController", plural: "replicationcontrollers", pod: Some("/spec/template") },
     Kind { group: "apps", name: "DaemonSet", plural: "daemonsets", pod: Some("/spec/template") },
@@ -39,6 +45,12 @@ pub const KINDS: &[Kind] = &[
     Kind { group: "batch", name: "CronJob", plural: "cronjobs", pod: Some("/spec/jobTemplate/spec/template") },
     Kind { group: "batch", name: "Job", plural: "jobs", pod: Some("/spec/template") },
 ];
+
+/// The line of Pod.
+pub const POD: Kind = Kind { group: "", name: "Pod", plural: "pods", pod: Some("") };
+
+/// For objects of a kind that is not in the table: they hold text, and nothing is known of its meaning.
+static OTHER: Kind = Kind { group: "", name: "", plural: "", pod: None };
 
 /// The line of a kind; `None` for what no rule looks at.
 pub fn kind(group: &str, name: &str) -> Option<&'static Kind> {
@@ -58,6 +70,11 @@ impl<'t> Workload<'t> {
     /// Views `object` as the kind that the request (or the document) says it is.
     pub fn new(kind: &'static Kind, object: &'t Node<'t>) -> Self {
         Workload { kind, object }
+    }
+
+    /// Views an object of a kind that is not in the table.
+    pub fn other(object: &'t Node<'t>) -> Self {
+        Workload { kind: &OTHER, object }
     }
 
     /// Whether it is a pod and not a template of pods.
@@ -97,19 +114,16 @@ impl<'t> Workload<'t> {
 
     /// Whether nothing that a rule looks at differs: only `status`, or metadata other than labels and annotations.
     pub fn differs_in_bookkeeping_only(&self, old: &Node<'_>) -> bool {
-        let empty = Node::Null;
-        let part =
-            |object: &'_ Node<'_>, key: &str| object.path(&["metadata", key]).cloned().unwrap_or_default().into_owned();
-        let same_metadata = ["labels", "annotations"].iter().all(|key| part(self.object, key) == part(old, key));
-        let members = |object: &Node<'_>| {
-            let keys = object.as_object().into_iter().flat_map(|map| map.iter().map(|(key, _)| key.to_owned()));
-            keys.filter(|key| !matches!(key.as_str(), "metadata" | "status" | "apiVersion" | "kind"))
-                .collect::<Vec<_>>()
-        };
-        same_metadata
-            && members(self.object)
-                .iter()
-                .chain(&members(old))
-                .all(|key| self.object.get(key).unwrap_or(&empty) == old.get(key).unwrap_or(&empty))
+        let same_metadata = |key| self.object.path(&["metadata", key]) == old.path(&["metadata", key]);
+        same_metadata("labels") && same_metadata("annotations") && judged(self.object) == judged(old)
     }
+}
+
+/// The members of an object that rules look at beside labels and annotations, by name.
+fn judged<'n, 't>(object: &'n Node<'t>) -> Vec<(&'n str, &'n Node<'t>)> {
+    let members = object.as_object().into_iter().flat_map(Map::iter);
+    let mut judged: Vec<_> =
+        members.filter(|(key, _)| !matches!(*key, "metadata" | "status" | "apiVersion" | "kind")).collect();
+    judged.sort_by_key(|(key, _)| *key);
+    judged
 }

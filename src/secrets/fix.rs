@@ -10,15 +10,15 @@ pub(super) fn of(kind: Kind, certainty: Certainty, site: &Site<'_>, inner: Optio
     let object = if object.is_empty() { "app" } else { object.trim_end_matches('-') };
     let key = inner.or(site.key).unwrap_or("value");
     let rotate =
-        if certainty == Certainty::Certain { " The value counts as leaked: replace it at its issuer." } else { "" };
+        if certainty == Certainty::Certain { "The value counts as leaked: replace it at its issuer." } else { "" };
     if kind.issuer == "AWS" {
         return format!(
-            "Give the pod an IAM role instead of keys: EKS Pod Identity, or IRSA with the annotation eks.amazonaws.com/role-arn on its ServiceAccount.{rotate}"
+            "Give the pod an IAM role instead of keys: EKS Pod Identity, or IRSA with the annotation eks.amazonaws.com/role-arn on its ServiceAccount. {rotate}"
         );
     }
     if kind.what.starts_with("user and password in base64") && site.surface != Surface::Probe {
         return format!(
-            "Put registry credentials into a Secret of type kubernetes.io/dockerconfigjson and name it in imagePullSecrets, other ones into a Secret that is mounted as a file.{rotate}"
+            "Put registry credentials into a Secret of type kubernetes.io/dockerconfigjson and name it in imagePullSecrets, other ones into a Secret that is mounted as a file. {rotate}"
         );
     }
     let name = secret_key(key);
@@ -42,7 +42,9 @@ pub(super) fn of(kind: Kind, certainty: Certainty, site: &Site<'_>, inner: Optio
         Surface::Volume => format!("Refer to a Secret: csi.nodePublishSecretRef, or secretRef of the volume, with\n{{name: {object}-secrets}}"),
         Surface::Other => format!("Put the value into a Secret and refer to it by name, as this kind allows:\nsecretKeyRef: {{name: {object}-secrets, key: {name}}}"),
     };
-    format!("{fix}{rotate}")
+    // YAML to paste ends with its line.
+    let between = if fix.contains('\n') { "\n" } else { " " };
+    format!("{fix}{between}{rotate}").trim_end().to_owned()
 }
 
 /// `--admin-password` and `DB_PASSWORD` as keys of a Secret.

@@ -60,6 +60,10 @@ impl LimitRange {
     }
 }
 
+/// Containers name a handful of resources. Whoever sends a hundred thousand is refused by the API server, but comes here
+/// first, and looking each up in a list would take minutes.
+const RESOURCES: usize = 64;
+
 /// Fills in what every pod gets: `restartPolicy`, and requests equal to limits where only limits are set.
 pub fn apply_api_defaults(at: &'static str, editor: &mut Editor<'_>) -> Result<(), EditError> {
     let mut additions = Vec::new();
@@ -72,7 +76,7 @@ pub fn apply_api_defaults(at: &'static str, editor: &mut Editor<'_>) -> Result<(
         let containers = pod.containers().map(|container| (container.pointer("/resources"), container.node()));
         for (pointer, owner) in containers.chain([(pod.pointer("/spec/resources"), spec)]) {
             let Some(resources) = owner.get("resources") else { continue };
-            for (name, limit) in resources.entries("limits") {
+            for (name, limit) in resources.entries("limits").take(RESOURCES) {
                 if resources.path(&["requests", name]).is_none() {
                     additions.push((format!("{pointer}/requests/{}", escape(name)), limit.to_value()));
                 }

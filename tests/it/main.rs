@@ -1,1 +1,12 @@
+//! Tests that need more than one module, a file a subject; one binary, as linking is most of the time that they take.
 
+// clippy.toml allows these in `#[test]` functions; what they call is test code as well.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
+mod cli;
+mod documents;
+mod image;
+mod semantics;
+#[cfg(feature = "server")]
+mod server;
+mod support;

@@ -1,0 +1,93 @@
+//! What the offline commands judge on: the engine, the policies, the facts of namespaces, and the time.
+
+use std::path::PathBuf;
+
+use anyhow::bail;
+use jiff::Timestamp;
+
+use super::{Problem, complain_of};
+use crate::engine::{Engine, Facts};
+use crate::facts::Namespace;
+use crate::policy::PolicySet;
+use crate::source::{self, File, Namespaces};
+
+/// Which policies judge.
+#[derive(clap::Args, Debug)]
+pub(super) struct PolicyArguments {
+    /// A file or folder with GuardPolicy, PodProfile and Exemption documents [default: the built-in set]
+    #[arg(long, value_name = "FILE-OR-DIR")]
+    pub(super) policies: Option<PathBuf>,
+    /// Judge by the policy of this name only
+    #[arg(long, value_name = "NAME")]
+    pub(super) policy: Option<String>,
+}
+
+/// What is known of the cluster.
+#[derive(clap::Args, Debug)]
+pub(super) struct FactArguments {
+    /// Namespace, LimitRange, NetworkPolicy and PersistentVolumeClaim documents that the cluster has; give it more than
+    /// once for more files or folders
+    #[arg(long, value_name = "PATH")]
+    pub(super) facts: Vec<PathBuf>,
+    /// The namespace of objects that name none
+    #[arg(long, short, value_name = "NAMESPACE", default_value = "default")]
+    pub(super) namespace: String,
+}
+
+/// Everything that a judgement needs besides the object.
+pub(super) struct Basis {
+    pub(super) engine: Engine,
+    policies: PolicySet,
+    namespaces: Namespaces,
+    /// The namespace of objects that name none.
+    pub(super) namespace: String,
+    now: Timestamp,
+}
+
+impl Basis {
+    /// Reads policies and facts; `files` are what will be judged, and may hold facts, too.
+    pub(super) fn load(policies: &PolicyArguments, facts: FactArguments, files: &[File]) -> anyhow::Result<Basis> {
+        let set = load_policies(policies)?;
+        let mut namespaces = load_facts(&facts.facts, &facts.namespace)?;
+        // What is wrong in these is said when they are judged.
+        namespaces.learn_all(files, &facts.namespace, &mut |_: Problem| {});
+        let namespace = facts.namespace;
+        // Taken once, so that a long run judges all objects by the same day.
+        Ok(Basis { engine: Engine::default(), policies: set, namespaces, namespace, now: Timestamp::now() })
+    }
+
+    /// Calls `judge` with the facts of a namespace.
+    pub(super) fn facts<T>(&self, namespace: &str, judge: impl FnOnce(Facts<'_>) -> T) -> T {
+        let namespace: &Namespace = &self.namespaces.get(namespace);
+        judge(Facts { namespace, policies: &self.policies, now: self.now })
+    }
+}
+
+/// What is said of namespaces in these files and folders; else says what cannot be read and fails.
+pub(super) fn load_facts(paths: &[PathBuf], default: &str) -> anyhow::Result<Namespaces> {
+    let given = source::find(paths);
+    let mut problems = given.problems;
+    let mut namespaces = Namespaces::default();
+    namespaces.learn_all(&given.files, default, &mut |problem| problems.push(problem));
+    if problems.is_empty() {
+        return Ok(namespaces);
+    }
+    problems.iter().for_each(complain_of);
+    bail!("the facts cannot be used; correct what is named above, or leave --facts out")
+}
+
+/// Policies that compile; else says what is wrong with each and fails.
+pub(super) fn load_policies(arguments: &PolicyArguments) -> anyhow::Result<PolicySet> {
+    let loaded = source::policies(arguments.policies.as_deref(), arguments.policy.as_deref());
+    if loaded.problems.is_empty() {
+        return Ok(loaded.set);
+    }
+    loaded.problems.iter().for_each(complain_of);
+    match &arguments.policies {
+        Some(path) => {
+            let path = path.display();
+            bail!("the policies in {path} cannot be used; `supercargo policies schema` prints what they may hold")
+        }
+        None => bail!("the built-in policies cannot be used this way; `supercargo policies list` lists them"),
+    }
+}

@@ -1,0 +1,136 @@
+//! `supercargo explain`: the rule table, for people.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use super::{CLEAN, FAILED, complain, schema};
+use crate::rules::{self, RULES, Rule};
+
+/// Why a rule exists, what it sees, good and bad examples, how to mend
+///
+/// Without a rule: all of them, with the action that each has when a policy names none.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  supercargo explain
+  supercargo explain required-probes")]
+pub(super) struct Arguments {
+    /// The rule's id, as it stands in brackets in a refusal
+    rule: Option<String>,
+}
+
+// The arguments are consumed by every command alike.
+#[allow(clippy::needless_pass_by_value)]
+pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let mut out = io::stdout().lock();
+    match arguments.rule {
+        None => list(&mut out)?,
+        Some(id) => {
+            let Some(rule) = rules::find(&id) else {
+                let names = RULES.iter().map(|rule| rule.id);
+                let hint = match nearest(&id, names) {
+                    Some(name) => format!("did you mean `supercargo explain {name}`?"),
+                    None => "`supercargo explain` lists all rules".to_owned(),
+                };
+                complain("error", format_args!("there is no rule {id:?}; {hint}"));
+                return Ok(ExitCode::from(FAILED));
+            };
+            one(&mut out, rule)?;
+        }
+    }
+    out.flush()?;
+    Ok(ExitCode::from(CLEAN))
+}
+
+fn list(out: &mut impl Write) -> io::Result<()> {
+    let widest = RULES.iter().map(|rule| rule.id.len()).max().unwrap_or_default();
+    for rule in RULES {
+        writeln!(out, "{:widest$}  {:5}  {}", rule.id, format!("{:?}", rule.default), rule.summary)?;
+    }
+    writeln!(out, "\nMore on one of them: supercargo explain RULE")
+}
+
+fn one(out: &mut impl Write, rule: &Rule) -> io::Result<()> {
+    writeln!(out, "{}: {}\n", rule.id, rule.summary)?;
+    writeln!(out, "{}", wrap("Why", rule.why))?;
+    writeln!(out, "{}", wrap("Looks at", rule.looks_at))?;
+    writeln!(out, "{}", wrap("Mend", rule.fix))?;
+    writeln!(out, "In a GuardPolicy, below spec.rules.{}:", rule.id)?;
+    writeln!(out, "  action: Deny | Warn | Audit (default {:?})", rule.default)?;
+    for field in schema::parameters(rule) {
+        let default = field.default.map(|default| format!(" (default {default})")).unwrap_or_default();
+        writeln!(out, "  {}: {}{default}\n      {}", field.path, field.kind, field.meaning)?;
+    }
+    writeln!(out, "\nBad:\n{}\nGood:\n{}", indent(rule.bad), indent(rule.good))
+}
+
+fn indent(text: &str) -> String {
+    text.lines().flat_map(|line| ["  ", line, "\n"]).collect()
+}
+
+/// A paragraph with a name in front, at most 100 characters wide.
+fn wrap(name: &str, text: &str) -> String {
+    let mut wrapped = format!("{name}: ");
+    let mut column = wrapped.len();
+    for (index, word) in text.split_whitespace().enumerate() {
+        let width = word.chars().count();
+        if index > 0 && column + 1 + width > 100 {
+            wrapped.push_str("\n  ");
+            column = 2;
+        } else if index > 0 {
+            wrapped.push(' ');
+            column += 1;
+        }
+        wrapped.push_str(word);
+        column += width;
+    }
+    wrapped.push('\n');
+    wrapped
+}
+
+/// The name that differs least from what was typed, when it is not too far from it.
+pub(super) fn nearest<'n>(typed: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    // Nobody types more by mistake, and the table below is quadratic.
+    if typed.len() > 64 {
+        return None;
+    }
+    let typed = typed.to_lowercase();
+    let (name, away) =
+        names.map(|name| (name, distance(&typed, &name.to_lowercase()))).min_by_key(|(_, away)| *away)?;
+    // A part of the name ("probes") is far in letters and near in meaning.
+    let part = typed.len() >= 4 && name.to_lowercase().contains(&typed);
+    (away <= 3 || away * 3 <= name.len() || part).then_some(name)
+}
+
+/// Levenshtein's: how many letters to add, drop or change.
+fn distance(one: &str, other: &str) -> usize {
+    let mut row: Vec<usize> = (0..=other.chars().count()).collect();
+    for (i, a) in one.chars().enumerate() {
+        let mut diagonal = i;
+        let mut left = i + 1;
+        let mut next = vec![left];
+        for (b, &above) in other.chars().zip(row.iter().skip(1)) {
+            left = (diagonal + usize::from(a != b)).min(above + 1).min(left + 1);
+            diagonal = above;
+            next.push(left);
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{distance, nearest};
+
+    #[test]
+    fn the_nearest_name_is_suggested() {
+        let names = ["required-limits", "required-probes", "embedded-secret"];
+        let nearest = |typed| nearest(typed, names.into_iter());
+        assert_eq!(nearest("required-limit"), Some("required-limits"));
+        assert_eq!(nearest("Probes"), Some("required-probes"));
+        assert_eq!(nearest("secret"), Some("embedded-secret"));
+        assert_eq!(nearest("latest-tag"), None);
+        assert_eq!((distance("abc", "abc"), distance("abc", "axcd"), distance("", "ab")), (0, 2, 2));
+    }
+}

@@ -1,0 +1,42 @@
+//! How far a long run has come, on stderr, for somebody who watches.
+
+use std::io::{self, IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+/// Before this nobody wonders.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// Between two updates.
+const STEP: Duration = Duration::from_millis(100);
+
+/// A line that is rewritten; nothing when stderr is no terminal.
+pub(super) struct Progress {
+    total: usize,
+    next: Option<Instant>,
+    shown: bool,
+}
+
+impl Progress {
+    /// Of `total` files.
+    pub(super) fn new(total: usize) -> Self {
+        // Results in the same terminal are progress enough, and would be torn apart.
+        let watched = io::stderr().is_terminal() && !io::stdout().is_terminal();
+        Progress { total, next: watched.then(|| Instant::now() + PATIENCE), shown: false }
+    }
+
+    /// `done` files are judged.
+    pub(super) fn at(&mut self, done: usize) {
+        let now = Instant::now();
+        if self.next.is_some_and(|next| now >= next) {
+            self.next = Some(now + STEP);
+            self.shown = true;
+            let _ = write!(io::stderr().lock(), "\r{done} of {} files …\u{1b}[K", self.total);
+        }
+    }
+
+    /// Takes the line away, so that something else can be written.
+    pub(super) fn clear(&mut self) {
+        if std::mem::take(&mut self.shown) {
+            let _ = write!(io::stderr().lock(), "\r\u{1b}[K");
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! `supercargo serve`: arguments, start-up, and how the process ends.
+//!
+//! Puts policies, facts and engine together and hands them to the server. What is wrong is said here, before anything listens.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use arc_swap::ArcSwap;
+use clap::{Args, ValueEnum};
+
+use crate::engine::{EXCLUDED_NAMESPACES, Engine, Settings};
+use crate::policy::PolicySet;
+use crate::server::facts::{Files, Source};
+use crate::server::{Decider, Drain, Limits, Load, Options, Readiness, Server, Stop, tls};
+use crate::source::{self, Namespaces};
+
+mod log;
+
+/// Answer the API server's questions: the webhook itself.
+///
+/// Two listeners: TLS for the API server (/mutate and /validate), and plain HTTP for the kubelet and Prometheus (/healthz,
+/// /readyz, /metrics). SIGTERM ends it without losing a request: it stops being ready, goes on answering for --drain-delay,
+/// finishes what is in flight and exits with 0.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+On your own machine:
+  supercargo certs dev
+  supercargo serve --tls-cert dev/tls.crt --tls-key dev/tls.key
+  supercargo review --server https://localhost:8443 --ca dev/ca.crt pod.yaml")]
+pub struct Arguments {
+    /// Where the API server asks, over TLS; port 0 lets the system choose
+    #[arg(long, value_name = "ADDRESS", env = "SUPERCARGO_LISTEN", default_value = "0.0.0.0:8443")]
+    listen: SocketAddr,
+
+    /// Where /healthz, /readyz and /metrics are, over plain HTTP
+    #[arg(long, value_name = "ADDRESS", env = "SUPERCARGO_HTTP_LISTEN", default_value = "0.0.0.0:8080")]
+    http_listen: SocketAddr,
+
+    /// The server's certificate chain, PEM, leaf first; changes are taken up while it runs
+    #[arg(long, value_name = "FILE", env = "SUPERCARGO_TLS_CERT")]
+    tls_cert: PathBuf,
+
+    /// The certificate's private key, PEM
+    #[arg(long, value_name = "FILE", env = "SUPERCARGO_TLS_KEY")]
+    tls_key: PathBuf,
+
+    /// Answer only clients that show a certificate of this CA (PEM, one or more)
+    #[arg(long, value_name = "FILE", env = "SUPERCARGO_CLIENT_CA")]
+    client_ca: Option<PathBuf>,
+
+    /// How often the certificate files are read
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "5", hide = true)]
+    tls_poll: Duration,
+
+    /// Policies from this file or folder instead of the built-in ones
+    #[arg(long, value_name = "FILE-OR-DIR", env = "SUPERCARGO_POLICIES")]
+    policies: Option<PathBuf>,
+
+    /// Learn namespaces, LimitRanges and claims from the cluster: in a pod its own, elsewhere that of the kubeconfig
+    #[cfg(feature = "cluster")]
+    #[arg(long, env = "SUPERCARGO_CLUSTER", conflicts_with = "facts")]
+    cluster: bool,
+
+    /// Which cluster, and as whom, instead of what KUBECONFIG or the pod's service account say
+    #[cfg(feature = "cluster")]
+    #[arg(long, value_name = "FILE", requires = "cluster")]
+    kubeconfig: Option<PathBuf>,
+
+    /// Learn namespaces, LimitRanges and claims from this file or folder of YAML or JSON documents
+    #[arg(long, value_name = "PATH", env = "SUPERCARGO_FACTS")]
+    facts: Option<PathBuf>,
+
+    /// Namespaces that are never touched, whatever the policies say; `*` stands for any run of characters
+    #[arg(
+        long,
+        value_name = "NAME,…",
+        env = "SUPERCARGO_EXCLUDE_NAMESPACES",
+        value_delimiter = ',',
+        default_values = EXCLUDED_NAMESPACES
+    )]
+    exclude_namespaces: Vec<String>,
+
+    /// How long to go on answering after SIGTERM, until no new requests are sent here
+    #[arg(long, value_name = "SECONDS", env = "SUPERCARGO_DRAIN_DELAY", value_parser = seconds, default_value = "5")]
+    drain_delay: Duration,
+
+    /// How long what is in flight may then still take; both together below terminationGracePeriodSeconds
+    #[arg(long, value_name = "SECONDS", env = "SUPERCARGO_DRAIN_DEADLINE", value_parser = seconds, default_value = "15")]
+    drain_deadline: Duration,
+
+    /// Connections in all; when they are taken, those that have been idle for longest give way
+    #[arg(long, value_name = "N", env = "SUPERCARGO_MAX_CONNECTIONS", default_value = "2048")]
+    max_connections: usize,
+
+    /// Connections from one IP address
+    #[arg(long, value_name = "N", env = "SUPERCARGO_MAX_CONNECTIONS_PER_PEER", default_value = "1024")]
+    max_connections_per_peer: usize,
+
+    /// Requests that are read and judged at the same time; more wait until their deadline
+    #[arg(long, value_name = "N", env = "SUPERCARGO_MAX_REQUESTS", default_value = "512")]
+    max_requests: usize,
+
+    /// MiB that the bodies of large reviews (above 64 KiB) may take together, at least 32; more wait until their deadline
+    #[arg(long, value_name = "MIB", env = "SUPERCARGO_MAX_BODIES_MIB", default_value = "64")]
+    max_bodies_mib: usize,
+
+    /// What one line of the log looks like
+    #[arg(long, value_name = "FORMAT", env = "SUPERCARGO_LOG_FORMAT", value_enum, default_value = "text")]
+    log_format: LogFormat,
+
+    /// How much is logged, on stderr; a review is one line of level info
+    #[arg(long, value_name = "LEVEL", env = "SUPERCARGO_LOG_LEVEL", value_enum, default_value = "info")]
+    log_level: LogLevel,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+/// Serves until it is asked to stop.
+pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    log::start(arguments.log_format, arguments.log_level);
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    let large = cores.saturating_sub(1).max(1);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        // With one worker a request would wait for whatever else the worker does.
+        .worker_threads(cores.max(2))
+        // Large reviews, the certificate files, and name look-ups of the cluster's client.
+        .max_blocking_threads(large + 4)
+        .thread_keep_alive(Duration::from_secs(10))
+        .enable_all()
+        .build()
+        .context("cannot start the worker threads")?;
+    runtime.block_on(serve(arguments, large))?;
+    // What is still running (a large review past its deadline) is nobody's any more.
+    runtime.shutdown_background();
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn serve(arguments: Arguments, large: usize) -> anyhow::Result<()> {
+    let stop = Stop::on_signals().context("cannot listen for SIGTERM")?;
+    let policies = load_policies(arguments.policies.as_deref())?;
+    let judge = Arc::new(Engine::new(Settings { excluded_namespaces: arguments.exclude_namespaces.clone() }));
+    let mut readiness = Readiness::default();
+    let (facts, watch) = facts(&arguments, &mut readiness).await?;
+    let decider = Decider { judge, policies: Arc::new(ArcSwap::from_pointee(policies)), facts };
+    let mut server = Server::bind(options(arguments, large), decider, readiness).await?;
+    if let Some(watch) = watch {
+        server.supervise("facts", watch);
+    }
+    server.run(stop).await
+}
+
+fn options(arguments: Arguments, large: usize) -> Options {
+    Options {
+        listen: arguments.listen,
+        http_listen: arguments.http_listen,
+        tls: tls::Files {
+            certificate: arguments.tls_cert,
+            key: arguments.tls_key,
+            client_ca: arguments.client_ca,
+            poll: arguments.tls_poll.max(Duration::from_millis(10)),
+        },
+        limits: Limits {
+            connections: arguments.max_connections,
+            per_peer: arguments.max_connections_per_peer,
+            ..Limits::default()
+        },
+        load: Load {
+            requests: arguments.max_requests,
+            body_bytes: arguments.max_bodies_mib.saturating_mul(1 << 20),
+            large,
+        },
+        drain: Drain { delay: arguments.drain_delay, deadline: arguments.drain_deadline },
+    }
+}
+
+/// The task that keeps facts up to date, where they change.
+type Watch = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+
+#[cfg_attr(not(feature = "cluster"), expect(clippy::unused_async, reason = "the cluster is asked first"))]
+async fn facts(arguments: &Arguments, readiness: &mut Readiness) -> anyhow::Result<(Source, Option<Watch>)> {
+    #[cfg(feature = "cluster")]
+    if arguments.cluster {
+        let client = crate::cluster::connect(arguments.kubeconfig.as_deref()).await?;
+        let gate = readiness.gate("namespaces");
+        let (view, watch) = crate::cluster::facts::View::follow(client, move || gate.open());
+        return Ok((Source::Cluster(view), Some(Box::pin(watch))));
+    }
+    #[cfg(not(feature = "cluster"))]
+    let _ = readiness;
+    let files = arguments.facts.as_deref().map(load_facts).transpose()?.unwrap_or_default();
+    Ok((Source::Files(Arc::new(files)), None))
+}
+
+/// The policies that compile. One that does not is left out and reported: a webhook that does not come back for a typing error
+/// would hold up every namespace that fails closed.
+fn load_policies(path: Option<&Path>) -> anyhow::Result<PolicySet> {
+    let loaded = source::policies(path, None);
+    for problem in &loaded.problems {
+        tracing::error!(problem = %problem, "policy left out");
+    }
+    let empty = loaded.set.guards().is_empty() && loaded.set.profiles().is_empty();
+    anyhow::ensure!(
+        !empty || loaded.problems.is_empty(),
+        "no policy can be used; correct what is named above (`supercargo policies check` says it, too), or leave --policies out"
+    );
+    Ok(loaded.set)
+}
+
+/// Reads the documents of a file or folder.
+fn load_facts(path: &Path) -> anyhow::Result<Files> {
+    let found = source::find(&[path.to_owned()]);
+    let mut problems = found.problems;
+    let mut namespaces = Namespaces::default();
+    namespaces.learn_all(&found.files, "default", &mut |problem| problems.push(problem));
+    for problem in &problems {
+        tracing::error!(problem = %problem, "facts cannot be used");
+    }
+    anyhow::ensure!(problems.is_empty(), "the facts in {} cannot be used; correct what is named above", path.display());
+    Ok(Files::new(namespaces.into_inner()))
+}
+
+/// "5" or "0.5".
+fn seconds(text: &str) -> Result<Duration, String> {
+    let number: f64 = text.parse().map_err(|_| "a number of seconds is wanted, such as 5 or 0.5".to_owned())?;
+    Duration::try_from_secs_f64(number).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        arguments: Arguments,
+    }
+
+    #[test]
+    fn the_certificate_is_all_that_must_be_said() {
+        let line = Line::parse_from(["serve", "--tls-cert", "c", "--tls-key", "k"]);
+        assert_eq!(line.arguments.exclude_namespaces[..2], ["kube-*", "supercargo"]);
+        let options = options(line.arguments, 1);
+        assert_eq!(options.load.body_bytes, 64 << 20);
+        assert_eq!(options.drain.delay, Duration::from_secs(5));
+        assert!(Line::try_parse_from(["serve"]).is_err());
+    }
+
+    #[test]
+    fn facts_are_read_from_a_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "apiVersion: v1\nkind: Namespace\nmetadata: {name: scans, labels: {a: b}}\n---\napiVersion: v1\nkind: LimitRange\n\
+                    metadata: {name: l, namespace: scans}\nspec: {limits: [{type: Container, default: {cpu: 1}}]}\n";
+        std::fs::write(folder.path().join("facts.yaml"), text).unwrap();
+        std::fs::write(folder.path().join("README"), "not YAML: [").unwrap();
+        let namespace = load_facts(folder.path()).unwrap().namespace("scans");
+        assert_eq!((namespace.labels["a"].as_str(), namespace.limit_ranges.len()), ("b", 1));
+
+        std::fs::write(folder.path().join("broken.yaml"), "kind: Namespace\nmetadata: [").unwrap();
+        assert!(load_facts(folder.path()).is_err());
+    }
+}

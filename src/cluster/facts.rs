@@ -1,0 +1,154 @@
+//! What the cluster says about namespaces: labels, LimitRanges, PersistentVolumeClaims.
+//!
+//! Three watches fill an index; a namespace that was created a moment ago is asked for. Nothing is written to the cluster.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+
+use futures::{Stream, StreamExt, pin_mut};
+use k8s_openapi::api::core::v1;
+use kube::core::PartialObjectMeta;
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Client, ResourceExt};
+use tokio::sync::Notify;
+
+use super::index::{Entry, Index, Kept};
+use crate::facts::{Claim, Namespace};
+use crate::tree::Node;
+use crate::workload::LimitRange;
+
+/// A tenth of the shortest timeout that we register with: whoever waits for this has time left to be judged.
+const LIVE: Duration = Duration::from_millis(200);
+
+/// What is known of the cluster's namespaces, and whom to ask about the others.
+pub struct View {
+    client: Client,
+    index: RwLock<Index>,
+}
+
+impl View {
+    /// A view, and the task that keeps it true; it calls `opened` when namespaces and LimitRanges have been listed once.
+    pub fn follow(
+        client: Client,
+        opened: impl FnOnce() + Send + 'static,
+    ) -> (Arc<View>, impl Future<Output = ()> + Send + 'static) {
+        let view = Arc::new(View { client: client.clone(), index: RwLock::default() });
+        let task = {
+            let view = Arc::clone(&view);
+            async move {
+                // Notes that come before somebody waits for them are kept.
+                let (namespaces, limit_ranges, claims) = (Notify::new(), Notify::new(), Notify::new());
+                let config = watcher::Config::default;
+                let labels = watcher::watcher(Api::<PartialObjectMeta<v1::Namespace>>::all(client.clone()), config());
+                let ranges = watcher::watcher(Api::<v1::LimitRange>::all(client.clone()), config());
+                let volumes = watcher::watcher(Api::<v1::PersistentVolumeClaim>::all(client), config());
+                let first_lists = async {
+                    namespaces.notified().await;
+                    limit_ranges.notified().await;
+                    // Claims are not waited for: as long as they are unknown nothing is said about them.
+                    opened();
+                    std::future::pending::<()>().await;
+                };
+                // None of these ends by itself. When one does, the task ends, and with it the process.
+                tokio::select! {
+                    () = keep("namespaces", labels, read_namespace, &view, &namespaces) => {}
+                    () = keep("limitranges", ranges, read_limit_range, &view, &limit_ranges) => {}
+                    () = keep("persistentvolumeclaims", volumes, read_claim, &view, &claims) => {}
+                    () = first_lists => {}
+                }
+            }
+        };
+        (view, task)
+    }
+
+    /// What is known of a namespace; asks the API server when that is nothing. `None` when it does not answer in time, or
+    /// has no such namespace.
+    pub async fn namespace(&self, name: &str) -> Option<Arc<Namespace>> {
+        if name.is_empty() {
+            return Some(Arc::default());
+        }
+        if let Some(made) = self.read().made(name) {
+            return Some(made);
+        }
+        if let Some(made) = self.write().namespace(name) {
+            return Some(made);
+        }
+        let api = Api::<v1::Namespace>::all(self.client.clone());
+        match tokio::time::timeout(LIVE, api.get_metadata_opt(name)).await {
+            // Not kept: the watch will bring it, or has just taken it away.
+            Ok(Ok(found)) => {
+                let labels = found?.metadata.labels.unwrap_or_default();
+                Some(Arc::new(self.read().make(name, labels)))
+            }
+            Ok(Err(error)) => {
+                tracing::warn!("cannot ask for a namespace that is not known yet: {error}");
+                None
+            }
+            Err(_) => None,
+        }
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Index> {
+        // Changes are single assignments: a panic leaves nothing half-done.
+        self.index.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Index> {
+        self.index.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Keeps one kind up to date for as long as the stream lasts, and tells when it was listed for the first time.
+async fn keep<K, T: Kept>(
+    what: &'static str,
+    events: impl Stream<Item = watcher::Result<watcher::Event<K>>> + Send,
+    read: fn(&K) -> Option<Entry<T>>,
+    view: &View,
+    listed: &Notify,
+) {
+    let events = events.default_backoff();
+    pin_mut!(events);
+    let mut list = Vec::new();
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(watcher::Event::Init) => list.clear(),
+            Ok(watcher::Event::InitApply(object)) => list.extend(read(&object)),
+            Ok(watcher::Event::InitDone) => {
+                tracing::info!(objects = list.len(), "listed {what}");
+                view.write().replace(std::mem::take(&mut list));
+                listed.notify_one();
+            }
+            Ok(watcher::Event::Apply(object)) => {
+                if let Some(entry) = read(&object) {
+                    view.write().put(entry);
+                }
+            }
+            Ok(watcher::Event::Delete(object)) => {
+                if let Some(entry) = read(&object) {
+                    view.write().remove(&entry);
+                }
+            }
+            // The stream waits longer after each error and then goes on; what is known stays in use.
+            Err(error) => tracing::warn!("cannot watch {what} for the moment: {error}"),
+        }
+    }
+}
+
+fn read_namespace(object: &PartialObjectMeta<v1::Namespace>) -> Option<Entry<BTreeMap<String, String>>> {
+    let name = object.metadata.name.clone()?;
+    Some(Entry { namespace: name.clone(), name, kept: object.labels().clone() })
+}
+
+fn read_limit_range(object: &v1::LimitRange) -> Option<Entry<Vec<LimitRange>>> {
+    // By way of text, so that it is read by the same code as those in files; they are few.
+    let text = serde_json::to_string(object).ok()?;
+    let kept = LimitRange::read(&Node::read(&text).ok()?);
+    Some(Entry { namespace: object.namespace()?, name: object.name_any(), kept })
+}
+
+fn read_claim(object: &v1::PersistentVolumeClaim) -> Option<Entry<Claim>> {
+    let (namespace, name) = (object.namespace()?, object.name_any());
+    let access_modes = object.spec.as_ref().and_then(|spec| spec.access_modes.clone()).unwrap_or_default();
+    Some(Entry { namespace, kept: Claim { name: name.clone(), access_modes }, name })
+}

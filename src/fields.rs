@@ -1,0 +1,233 @@
+//! Reading what operators write, strictly: every complaint carries the field it is about.
+
+use serde::de::value::{MapDeserializer, SeqDeserializer};
+use serde::de::{DeserializeOwned, Deserializer, Error as _, IntoDeserializer, Visitor};
+use serde_json::Value;
+use serde_path_to_error::Segment;
+
+use crate::quantity;
+use crate::tree::escape;
+
+/// What is wrong in one document: pointers into it, and words.
+#[derive(Debug, Default)]
+pub struct Problems(Vec<(String, String)>);
+
+impl Problems {
+    /// One more problem at an RFC 6901 pointer.
+    pub fn add(&mut self, pointer: impl Into<String>, message: impl Into<String>) {
+        self.0.push((pointer.into(), message.into()));
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Pointer and message of each.
+    pub fn list(self) -> Vec<(String, String)> {
+        self.0
+    }
+
+    /// A label's or annotation's key: `[domain/]name`, each part as Kubernetes wants it.
+    pub fn label_key(&mut self, at: &str, key: &str) {
+        let (domain, name) = key.split_once('/').map_or((None, key), |(domain, name)| (Some(domain), name));
+        if !is_label_part(name) || name.is_empty() || domain.is_some_and(|domain| !is_domain(domain)) {
+            self.add(
+                at,
+                format!("{key:?} is no valid key: write name or domain/name, the name of at most 63 letters, digits, '-', '_', '.'"),
+            );
+        }
+    }
+
+    /// A label's value.
+    pub fn label_value(&mut self, at: &str, key: &str, value: &str) {
+        if !is_label_part(value) {
+            self.add(
+                format!("{at}/{}", escape(key)),
+                format!("{value:?} is no valid label value: at most 63 letters, digits, '-', '_', '.', beginning and ending with a letter or digit"),
+            );
+        }
+    }
+
+    /// The name of an object that others refer to: a DNS subdomain.
+    pub fn object_name(&mut self, at: &str, name: &str) {
+        if !is_domain(name) {
+            self.add(at, format!("{name:?} is no valid name: write lower-case letters, digits, '-' and '.', beginning and ending with a letter or digit"));
+        }
+    }
+
+    /// The name of a volume or container: a DNS label.
+    pub fn part_name(&mut self, at: &str, name: &str) {
+        if !is_domain(name) || name.contains('.') || name.len() > 63 {
+            self.add(at, format!("{name:?} is no valid name: write at most 63 lower-case letters, digits and '-', beginning and ending with a letter or digit"));
+        }
+    }
+
+    /// A quantity that is not negative.
+    pub fn quantity(&mut self, at: &str, text: &str) {
+        match quantity::parse(text) {
+            Ok(amount) if amount.is_negative() => {
+                self.add(at, format!("{text:?} is negative: write an amount of 0 or more"));
+            }
+            Ok(_) => {}
+            Err(error) => self.add(at, error.to_string()),
+        }
+    }
+}
+
+/// Letters, digits, `-`, `_`, `.`; letters or digits at both ends; 63 at most; empty is fine for values.
+fn is_label_part(text: &str) -> bool {
+    let inner = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    let ends = text.bytes().next().is_none_or(|b| b.is_ascii_alphanumeric())
+        && text.bytes().last().is_none_or(|b| b.is_ascii_alphanumeric());
+    text.len() <= 63 && ends && text.bytes().all(inner)
+}
+
+/// A DNS subdomain, as the domain of a label key has to be.
+fn is_domain(text: &str) -> bool {
+    let label = |part: &str| {
+        !part.is_empty()
+            && !part.starts_with('-')
+            && !part.ends_with('-')
+            && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    };
+    text.len() <= 253 && text.split('.').all(label)
+}
+
+/// Deserializes `value`, which stands at pointer `at`; a mistake is reported with its own pointer.
+pub fn read<T: DeserializeOwned>(value: Value, at: &str, problems: &mut Problems) -> Option<T> {
+    let mut track = serde_path_to_error::Track::new();
+    let deserializer = serde_path_to_error::Deserializer::new(Strict(value), &mut track);
+    match T::deserialize(deserializer) {
+        Ok(read) => Some(read),
+        Err(error) => {
+            let mut pointer = at.to_owned();
+            for segment in &track.path() {
+                match segment {
+                    Segment::Seq { index } => pointer += &format!("/{index}"),
+                    Segment::Map { key } => pointer += &format!("/{}", escape(key)),
+                    Segment::Enum { .. } | Segment::Unknown => {}
+                }
+            }
+            let message = error.to_string();
+            // The path of an unknown field ends at its parent in some places; the message names it in all.
+            if let Some(field) = message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next()) {
+                let field = format!("/{}", escape(field));
+                if !pointer.ends_with(&field) {
+                    pointer.push_str(&field);
+                }
+            }
+            problems.add(pointer, message);
+            None
+        }
+    }
+}
+
+/// A value that is read as a struct only when it is a map. serde also takes a list, field by field, and so would take
+/// `namespaces: []` for the default of a struct: all of them.
+struct Strict(Value);
+
+impl IntoDeserializer<'_, serde_json::Error> for Strict {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
+    }
+}
+
+impl<'de> Deserializer<'de> for Strict {
+    type Error = serde_json::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        match self.0 {
+            Value::Array(items) => visitor.visit_seq(SeqDeserializer::new(items.into_iter().map(Strict))),
+            Value::Object(map) => {
+                visitor.visit_map(MapDeserializer::new(map.into_iter().map(|(key, value)| (key, Strict(value)))))
+            }
+            scalar => scalar.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        if self.0.is_object() {
+            return self.deserialize_any(visitor);
+        }
+        Err(Self::Error::custom(format!("is not a map: write one with {}", fields.join(", "))))
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        if self.0.is_string() {
+            return self.0.deserialize_enum(name, variants, visitor);
+        }
+        Err(Self::Error::custom(format!("is not text: write one of {}", variants.join(", "))))
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        if self.0.is_null() { visitor.visit_none() } else { visitor.visit_some(self) }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Self::Error> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple
+        tuple_struct map identifier ignored_any
+    }
+}
+
+/// "/spec/rules/required-limits/cpu" as a person writes it: "spec.rules.required-limits.cpu".
+pub fn dotted(pointer: &str) -> String {
+    let tokens = crate::tree::tokens(pointer).into_iter().flatten();
+    let mut text = String::new();
+    for token in tokens {
+        if token.bytes().all(|b| b.is_ascii_digit()) {
+            text += &format!("[{token}]");
+        } else {
+            if !text.is_empty() {
+                text.push('.');
+            }
+            text.push_str(&token);
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_and_values_follow_kubernetes() {
+        let mut problems = Problems::default();
+        for key in ["app", "a.b/c", "network.supercargo.dev/egress", "A_b.c"] {
+            problems.label_key("/x", key);
+        }
+        for value in ["", "a", "a-b_c.D9"] {
+            problems.label_value("/x", "k", value);
+        }
+        assert!(problems.is_empty());
+        let bad_keys = ["", "-a", "a/", "/a", "a/b/c", "UP.case/x", "ä", &"a".repeat(64)];
+        for key in bad_keys {
+            problems.label_key("/x", key);
+        }
+        problems.label_value("/x", "k", "has space");
+        assert_eq!(problems.list().len(), bad_keys.len() + 1);
+    }
+
+    #[test]
+    fn pointers_read_like_fields() {
+        assert_eq!(dotted("/spec/rules/required-limits/cpu"), "spec.rules.required-limits.cpu");
+        assert_eq!(dotted("/spec/volumes/0/name"), "spec.volumes[0].name");
+    }
+}

@@ -1,0 +1,148 @@
+//! The table of mutators: one kind of addition each, in a fixed order. Applying them twice changes nothing the second time.
+//!
+//! They edit a tree through patch.rs, so they can only add. Where the author wrote something else in the place of an
+//! addition, they leave it and object; what an objection leads to is decided by rules and policies.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use crate::facts::Namespace;
+use crate::finding::Objection;
+use crate::patch::{EditError, Editor};
+use crate::policy::Profile;
+use crate::tree::{Node, escape};
+use crate::workload::{PROFILE_ANNOTATION, Pod};
+
+mod combine;
+mod labels;
+mod placement;
+mod resources;
+mod volumes;
+
+/// A mutator's name in metrics and messages, and what it does.
+type Mutator = (&'static str, fn(&mut Stowing<'_, '_>) -> Result<(), EditError>);
+
+/// Every mutator, in the order in which they run: later ones see what earlier ones added.
+const MUTATORS: [Mutator; 4] = [
+    ("labels", labels::apply),
+    ("resources", resources::apply),
+    ("volumes", volumes::apply),
+    ("placement", placement::apply),
+];
+
+/// One pod being equipped: what the mutators read, and what they write.
+struct Stowing<'s, 't> {
+    /// The profiles that match, made into one.
+    profile: &'s Profile,
+    /// The pod's namespace.
+    namespace: &'s Namespace,
+    /// Where in the object the pod stands.
+    at: &'static str,
+    /// Whether a list that the author wrote may be appended to.
+    author: Author,
+    editor: &'s mut Editor<'t>,
+    objections: Vec<Objection>,
+    warnings: Vec<String>,
+}
+
+/// Who wrote the pod.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Author {
+    /// A controller, from a template that stays as it is.
+    Controller,
+    /// Somebody who may send the same manifest again.
+    Person,
+}
+
+/// What became of a pod.
+#[derive(Clone, Debug, Default)]
+pub struct Stowed {
+    /// The mutators that added something.
+    pub mutators: Vec<&'static str>,
+    /// What could not be added.
+    pub objections: Vec<Objection>,
+    /// What the author should know.
+    pub warnings: Vec<String>,
+}
+
+/// Gives the pod at pointer `at` of the editor's tree what `profiles` say; all of them match it, the first comes first.
+pub fn stow(
+    profiles: &[&Profile],
+    namespace: &Namespace,
+    author: Author,
+    at: &'static str,
+    editor: &mut Editor<'_>,
+) -> Result<Stowed, EditError> {
+    let Some((profile, mut objections)) = combine::combine(profiles) else { return Ok(Stowed::default()) };
+    for objection in &mut objections {
+        objection.pointer.insert_str(0, at);
+    }
+    let mut stowing = Stowing { profile: &profile, namespace, at, author, editor, objections, warnings: Vec::new() };
+    let mut touched = Vec::new();
+    for (name, apply) in MUTATORS {
+        let before = stowing.editor.len();
+        apply(&mut stowing)?;
+        if stowing.editor.len() > before {
+            touched.push(name);
+        }
+    }
+    if !touched.is_empty() {
+        stowing.annotate(PROFILE_ANNOTATION, &profile.name.replace('+', ","))?;
+    }
+    Ok(Stowed { mutators: touched, objections: stowing.objections, warnings: stowing.warnings })
+}
+
+impl Stowing<'_, '_> {
+    /// The pod as edited so far.
+    fn pod(&self) -> Pod<'_> {
+        Pod::new(self.at, self.editor.tree().pointer(self.at).unwrap_or(&Node::Null))
+    }
+
+    /// The pointer of something in the pod.
+    fn pointer(&self, below: &str) -> String {
+        format!("{}{below}", self.at)
+    }
+
+    /// Adds an annotation unless the pod has one of this key.
+    fn annotate(&mut self, key: &str, value: &str) -> Result<(), EditError> {
+        if self.pod().annotation(key).is_some() {
+            return Ok(());
+        }
+        let pointer = self.pointer(&format!("/metadata/annotations/{}", escape(key)));
+        self.editor.add(&pointer, Value::from(value))
+    }
+
+    /// Adds what stands nowhere yet.
+    fn add_all(&mut self, additions: Vec<(String, Value)>) -> Result<(), EditError> {
+        additions.into_iter().try_for_each(|(pointer, value)| self.editor.add(&pointer, value))
+    }
+
+    /// Whether the list at `pointer`, one that `kubectl apply` replaces as a whole, may be appended to.
+    ///
+    /// Applying the author's list again would take our entry out of it, which the API server refuses for a pod (422). A list
+    /// that is merged by key (volumes, mounts, spread constraints) does not have this trouble.
+    fn may_append(&self, pointer: &str) -> bool {
+        self.author == Author::Controller
+            || self.editor.tree().pointer(pointer).and_then(Node::as_array).is_none_or(<[_]>::is_empty)
+    }
+
+    /// "PodProfile/scan", for findings.
+    fn by(&self) -> String {
+        format!("PodProfile/{}", self.profile.name)
+    }
+
+    /// Adds an objection of this profile.
+    fn object(&mut self, objection: Objection) {
+        self.objections.push(Objection { by: self.by(), ..objection });
+    }
+}
+
+/// Text from a profile with `{namespace}` filled in.
+fn fill_in<'p>(text: &'p str, namespace: &Namespace) -> Cow<'p, str> {
+    if text.contains("{namespace}") {
+        Cow::Owned(text.replace("{namespace}", &namespace.name))
+    } else {
+        Cow::Borrowed(text)
+    }
+}

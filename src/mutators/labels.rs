@@ -1,0 +1,44 @@
+//! Labels that NetworkPolicies select by, and annotations.
+
+use serde_json::Value;
+
+use super::Stowing;
+use crate::finding::{Objection, ObjectionTo, Subject};
+use crate::patch::EditError;
+use crate::tree::escape;
+
+pub(super) fn apply(stowing: &mut Stowing<'_, '_>) -> Result<(), EditError> {
+    let mut additions = Vec::new();
+    let mut objections = Vec::new();
+    {
+        let pod = stowing.pod();
+        for (key, wanted) in &stowing.profile.spec.labels {
+            let pointer = pod.pointer(&format!("/metadata/labels/{}", escape(key)));
+            match pod.label(key) {
+                None => additions.push((pointer, Value::from(wanted.as_str()))),
+                Some(value) if value == wanted => {}
+                Some(_) => objections.push(Objection {
+                    to: ObjectionTo::Label,
+                    by: String::new(),
+                    mild: false,
+                    pointer,
+                    subject: Subject { container: None, key: Some(key.clone()) },
+                    message: format!("label {key} is not {wanted}, as profile {} wants it", stowing.profile.name),
+                    fix: format!("remove the label {key}: the profile adds it"),
+                }),
+            }
+        }
+        for (key, value) in &stowing.profile.spec.annotations {
+            if pod.annotation(key).is_none() {
+                additions.push((
+                    pod.pointer(&format!("/metadata/annotations/{}", escape(key))),
+                    Value::from(value.as_str()),
+                ));
+            }
+        }
+    }
+    for objection in objections {
+        stowing.object(objection);
+    }
+    stowing.add_all(additions)
+}

@@ -1,0 +1,179 @@
+//! Where a pod should run: packed with its mates, or spread; the nodes it needs; left alone until it has ended.
+//!
+//! Without a view of the cluster, packing is a preferred podAffinity to pods of the same group on the same node. Which nodes
+//! are best when they can be seen is decided elsewhere (packing/, to come): [`packing_terms`] is where its answer comes in.
+
+use serde_json::{Value, json};
+
+use super::Stowing;
+use crate::patch::EditError;
+use crate::policy::profile::{Mode, Profile, Toleration};
+use crate::policy::selector::LabelSelector;
+use crate::tree::{Node, escape};
+use crate::workload::{PLACEMENT_ANNOTATION, Pod};
+
+const HOSTNAME: &str = "kubernetes.io/hostname";
+
+/// Autoscalers that would move a running pod to empty its node ask these first.
+const RUN_TO_COMPLETION: [(&str, &str); 2] =
+    [("karpenter.sh/do-not-disrupt", "true"), ("cluster-autoscaler.kubernetes.io/safe-to-evict", "false")];
+
+pub(super) fn apply(stowing: &mut Stowing<'_, '_>) -> Result<(), EditError> {
+    let profile = stowing.profile;
+    node_selector(stowing, profile)?;
+    tolerations(stowing, profile)?;
+    if profile.spec.placement.run_to_completion {
+        for (key, value) in RUN_TO_COMPLETION {
+            stowing.annotate(key, value)?;
+        }
+    }
+    // Once written, placement stays: on reinvocation the pod carries our own term.
+    if stowing.pod().annotation(PLACEMENT_ANNOTATION).is_some() {
+        return Ok(());
+    }
+    match profile.spec.placement.mode {
+        Mode::Pack => pack(stowing, profile),
+        Mode::Spread => spread(stowing, profile),
+        Mode::None => Ok(()),
+    }
+}
+
+fn node_selector(stowing: &mut Stowing<'_, '_>, profile: &Profile) -> Result<(), EditError> {
+    let own = stowing.pod().spec().is_some_and(|spec| spec.entries("nodeSelector").next().is_some());
+    // Server-side apply replaces this map as a whole, so it is treated like such a list.
+    if own && stowing.author == super::Author::Person {
+        return Ok(());
+    }
+    for (key, value) in &profile.spec.placement.node_selector {
+        if stowing.pod().spec().and_then(|spec| spec.path(&["nodeSelector", key])).is_none() {
+            let pointer = stowing.pointer(&format!("/spec/nodeSelector/{}", escape(key)));
+            stowing.editor.add(&pointer, Value::from(value.as_str()))?;
+        }
+    }
+    Ok(())
+}
+
+fn tolerations(stowing: &mut Stowing<'_, '_>, profile: &Profile) -> Result<(), EditError> {
+    let pointer = stowing.pointer("/spec/tolerations");
+    let allowed = stowing.author == super::Author::Controller || {
+        let list = stowing.editor.tree().pointer(&pointer).and_then(Node::as_array).unwrap_or_default();
+        list.iter().all(is_default_toleration)
+    };
+    if !allowed {
+        return Ok(());
+    }
+    for toleration in &profile.spec.placement.tolerations {
+        let list = stowing.editor.tree().pointer(&pointer).and_then(Node::as_array).unwrap_or_default();
+        if !list.iter().any(|own| is_same(own, toleration)) {
+            stowing.editor.append(&pointer, serde_json::to_value(toleration).unwrap_or_default())?;
+        }
+    }
+    Ok(())
+}
+
+/// One of the two that the DefaultTolerationSeconds plugin gives every pod before a webhook sees it: not the author's.
+fn is_default_toleration(node: &Node<'_>) -> bool {
+    let key = node.str("key").unwrap_or_default();
+    matches!(key, "node.kubernetes.io/not-ready" | "node.kubernetes.io/unreachable")
+        && node.str("effect") == Some("NoExecute")
+        && node.get("tolerationSeconds").is_some_and(|seconds| seconds.equals(&json!(300)))
+}
+
+fn is_same(own: &Node<'_>, wanted: &Toleration) -> bool {
+    let operator = |text: Option<&str>| text.unwrap_or("Equal").to_owned();
+    let wanted = serde_json::to_value(wanted).unwrap_or_default();
+    let field = |key: &str| wanted.get(key).and_then(Value::as_str);
+    operator(own.str("operator")) == operator(field("operator"))
+        && ["key", "value", "effect"]
+            .iter()
+            .all(|key| own.str(key).unwrap_or_default() == field(key).unwrap_or_default())
+}
+
+fn pack(stowing: &mut Stowing<'_, '_>, profile: &Profile) -> Result<(), EditError> {
+    let (term, redundant, against) = {
+        let pod = stowing.pod();
+        let group = group(&pod, &profile.spec.placement.group_by);
+        (packing_terms(&pod, profile), group.and_then(|(key, _)| own_term(&pod, key)), keeps_apart(&pod))
+    };
+    if against {
+        return Ok(());
+    }
+    if let Some(key) = redundant {
+        stowing.warnings.push(format!(
+            "redundant-affinity: the preferred podAffinity on {key} can go, profile {} packs these pods",
+            profile.name
+        ));
+        return Ok(());
+    }
+    let Some(term) = term else { return Ok(()) };
+    let pointer = stowing.pointer("/spec/affinity/podAffinity/preferredDuringSchedulingIgnoredDuringExecution");
+    if !stowing.may_append(&pointer) {
+        return Ok(());
+    }
+    stowing.editor.append(&pointer, term)?;
+    stowing.annotate(PLACEMENT_ANNOTATION, "podAffinity")
+}
+
+/// The term that packs a pod; `None` when nothing says which pods belong together.
+fn packing_terms(pod: &Pod<'_>, profile: &Profile) -> Option<Value> {
+    let selector = match group(pod, &profile.spec.placement.group_by) {
+        Some((key, value)) => json!({"matchLabels": {key: value}}),
+        // No group: all pods of the profile belong together.
+        None if !profile.spec.matches.pod_selector.is_empty() => {
+            serde_json::to_value(&profile.spec.matches.pod_selector).ok()?
+        }
+        None => return None,
+    };
+    Some(json!({"weight": 100, "podAffinityTerm": {"labelSelector": selector, "topologyKey": HOSTNAME}}))
+}
+
+/// The first of the labels that the pod has.
+fn group<'t, 'k>(pod: &Pod<'t>, keys: &'k [String]) -> Option<(&'k str, &'t str)> {
+    keys.iter().find_map(|key| Some((key.as_str(), pod.label(key)?)))
+}
+
+/// The group's label, when the author's own preferred terms already draw the pod to its mates on a node.
+fn own_term<'k>(pod: &Pod<'_>, key: &'k str) -> Option<&'k str> {
+    let terms =
+        pod.spec()?.path(&["affinity", "podAffinity"])?.items("preferredDuringSchedulingIgnoredDuringExecution");
+    let packs =
+        terms.iter().filter_map(|term| term.get("podAffinityTerm")).any(|term| selects_itself(pod, term, Some(key)));
+    packs.then_some(key)
+}
+
+/// Whether the author keeps pods like this one on different nodes: by anti-affinity, or by spreading them over nodes.
+fn keeps_apart(pod: &Pod<'_>) -> bool {
+    let Some(spec) = pod.spec() else { return false };
+    if spec.items("topologySpreadConstraints").iter().any(|constraint| selects_itself(pod, constraint, None)) {
+        return true;
+    }
+    let Some(anti) = spec.path(&["affinity", "podAntiAffinity"]) else { return false };
+    let required = anti.items("requiredDuringSchedulingIgnoredDuringExecution").iter();
+    let preferred = anti.items("preferredDuringSchedulingIgnoredDuringExecution").iter();
+    required.chain(preferred.filter_map(|term| term.get("podAffinityTerm"))).any(|term| selects_itself(pod, term, None))
+}
+
+/// Whether a pod affinity term (or spread constraint) on the node's name selects pods with this pod's labels, by label `key` where one is given.
+fn selects_itself(pod: &Pod<'_>, term: &Node<'_>, key: Option<&str>) -> bool {
+    let Some(selector) = term.get("labelSelector").and_then(LabelSelector::from_node) else { return false };
+    term.str("topologyKey") == Some(HOSTNAME)
+        && key.is_none_or(|key| selector.mentions(key))
+        && selector.matches(|key| pod.label(key))
+}
+
+fn spread(stowing: &mut Stowing<'_, '_>, profile: &Profile) -> Result<(), EditError> {
+    let spread = &profile.spec.placement.spread;
+    let pointer = stowing.pointer("/spec/topologySpreadConstraints");
+    let constraints: Vec<Value> = {
+        let pod = stowing.pod();
+        let selector = match group(&pod, &spread.by) {
+            Some((key, value)) => json!({"matchLabels": {key: value}}),
+            None => serde_json::to_value(&profile.spec.matches.pod_selector).unwrap_or_default(),
+        };
+        let own = pod.spec().map(|spec| spec.items("topologySpreadConstraints")).unwrap_or_default();
+        let keys = spread.topology_keys.iter().filter(|key| !own.iter().any(|own| own.str("topologyKey") == Some(key)));
+        keys.map(|key| json!({"maxSkew": 1, "topologyKey": key, "whenUnsatisfiable": "ScheduleAnyway", "labelSelector": selector})).collect()
+    };
+    // Merged by topologyKey when a manifest is applied again, so it may be appended to, whoever wrote it.
+    constraints.into_iter().try_for_each(|constraint| stowing.editor.append(&pointer, constraint))
+}

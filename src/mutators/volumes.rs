@@ -1,0 +1,311 @@
+//! Volumes and mounts: the shared source volume, one folder of it for each repository.
+
+use serde_json::{Map, Value, json};
+
+use super::{Stowing, fill_in};
+use crate::facts::Namespace;
+use crate::finding::{Objection, ObjectionTo, Subject};
+use crate::patch::EditError;
+use crate::policy::Profile;
+use crate::policy::profile::{Mount, SubPathFrom};
+use crate::tree::{Node, escape};
+use crate::workload::resources::quantity;
+use crate::workload::{Container, Pod, Role};
+
+pub(super) fn apply(stowing: &mut Stowing<'_, '_>) -> Result<(), EditError> {
+    let mut plan = Plan::default();
+    {
+        let pod = stowing.pod();
+        let mut usable = Vec::new();
+        for volume in &stowing.profile.spec.volumes {
+            plan.volume(&pod, volume, stowing.profile, stowing.namespace, &mut usable);
+        }
+        for container in pod.containers() {
+            plan.mounts(&pod, &container, stowing.profile, stowing.namespace, &usable);
+        }
+    }
+    for objection in plan.objections {
+        stowing.object(objection);
+    }
+    plan.appends.into_iter().try_for_each(|(pointer, value)| stowing.editor.append(&pointer, value))
+}
+
+/// What will be appended, and what stands in the way. Volumes and mounts are merged by key when a manifest is applied again,
+/// so their lists may be appended to, whoever wrote them.
+#[derive(Default)]
+struct Plan {
+    appends: Vec<(String, Value)>,
+    objections: Vec<Objection>,
+    /// Annotations that have been objected to: once is enough, however many containers need them.
+    seen: Vec<String>,
+}
+
+impl Plan {
+    fn volume<'p>(
+        &mut self,
+        pod: &Pod<'_>,
+        volume: &'p Map<String, Value>,
+        profile: &Profile,
+        namespace: &Namespace,
+        usable: &mut Vec<&'p str>,
+    ) {
+        let Some(name) = volume.get("name").and_then(Value::as_str) else { return };
+        self.claim(pod, volume, name, namespace);
+        match pod.volume(name) {
+            None => self.appends.push((pod.pointer("/spec/volumes"), Value::Object(volume.clone()))),
+            Some(own) if is_same_volume(own, volume) => {}
+            Some(_) => {
+                let index = pod.spec().map(|spec| spec.items("volumes")).unwrap_or_default().iter();
+                let index = index.take_while(|volume| volume.str("name") != Some(name)).count();
+                self.object(
+                    pod.pointer(&format!("/spec/volumes/{index}")),
+                    None,
+                    name,
+                    format!("volume {name} is not the one that profile {} adds under this name", profile.name),
+                    format!("give your volume another name than {name}"),
+                    false,
+                );
+                return;
+            }
+        }
+        usable.push(name);
+    }
+
+    /// Looks at the claim behind a volume, where the namespace's claims are known.
+    fn claim(&mut self, pod: &Pod<'_>, volume: &Map<String, Value>, name: &str, namespace: &Namespace) {
+        let claim =
+            volume.get("persistentVolumeClaim").and_then(|source| source.get("claimName")).and_then(Value::as_str);
+        let (Some(claim), Some(claims)) = (claim, &namespace.claims) else { return };
+        let trouble = match claims.iter().find(|known| known.name == claim) {
+            None => format!(
+                "PersistentVolumeClaim {claim} does not exist in namespace {}: the pod will wait for it",
+                namespace.name
+            ),
+            Some(known)
+                if !known
+                    .access_modes
+                    .iter()
+                    .any(|mode| mode.starts_with("ReadWriteMany") || mode == "ReadOnlyMany") =>
+            {
+                format!("PersistentVolumeClaim {claim} is not ReadWriteMany: pods on other nodes cannot mount it")
+            }
+            Some(_) => return,
+        };
+        let fix = format!("create a ReadWriteMany PersistentVolumeClaim {claim} in namespace {}", namespace.name);
+        self.object(pod.pointer("/spec/volumes"), None, name, trouble, fix, true);
+    }
+
+    fn mounts(
+        &mut self,
+        pod: &Pod<'_>,
+        container: &Container<'_>,
+        profile: &Profile,
+        namespace: &Namespace,
+        usable: &[&str],
+    ) {
+        if container.role() == Role::Ephemeral {
+            return;
+        }
+        let mut paths: Vec<&str> = Vec::new();
+        for mount in &profile.spec.volume_mounts {
+            if paths.contains(&mount.mount_path.as_str()) {
+                continue;
+            }
+            let Some(mount) = choose(&profile.spec.volume_mounts, &mount.mount_path, container) else { continue };
+            paths.push(&mount.mount_path);
+            if usable.contains(&mount.volume.as_str()) {
+                self.mount(pod, container, mount, profile, namespace);
+            }
+        }
+    }
+
+    fn mount(
+        &mut self,
+        pod: &Pod<'_>,
+        container: &Container<'_>,
+        mount: &Mount,
+        profile: &Profile,
+        namespace: &Namespace,
+    ) {
+        let path = &mount.mount_path;
+        if let Some(own) = container.mount(path) {
+            if own.str("name") != Some(&mount.volume) {
+                self.object(
+                    container.pointer("/volumeMounts"),
+                    Some(container.name()),
+                    &mount.volume,
+                    format!(
+                        "another volume is mounted at {path}, where profile {} mounts {}",
+                        profile.name, mount.volume
+                    ),
+                    format!("mount your volume at another path than {path}"),
+                    false,
+                );
+            }
+            return;
+        }
+        let mut value = json!({"name": mount.volume, "mountPath": path});
+        if mount.read_only {
+            value["readOnly"] = Value::Bool(true);
+        }
+        if let Some(from) = &mount.sub_path_from {
+            match sub_path(pod, from, namespace) {
+                Ok(None) => {}
+                Ok(Some(folder)) => value["subPath"] = Value::String(folder),
+                Err(trouble) => {
+                    let key = &from.annotation;
+                    if !self.seen.contains(key) {
+                        self.seen.push(key.clone());
+                        self.object(
+                            pod.pointer(&format!("/metadata/annotations/{}", escape(key))),
+                            None,
+                            &mount.volume,
+                            format!("annotation {key} {trouble}, and profile {} needs it to mount {path}", profile.name),
+                            format!("set annotation {key} on the pod template to the folder that the pod needs, such as my-repository"),
+                            false,
+                        );
+                    }
+                    return;
+                }
+            }
+        }
+        self.appends.push((container.pointer("/volumeMounts"), value));
+    }
+
+    fn object(
+        &mut self,
+        pointer: String,
+        container: Option<&str>,
+        volume: &str,
+        message: String,
+        fix: String,
+        mild: bool,
+    ) {
+        let subject = Subject { container: container.map(str::to_owned), key: Some(volume.to_owned()) };
+        self.objections.push(Objection {
+            to: ObjectionTo::Volume,
+            by: String::new(),
+            mild,
+            pointer,
+            subject,
+            message,
+            fix,
+        });
+    }
+}
+
+/// The entry for this path and container: one that names the container wins over one that says `*`, then the first.
+fn choose<'m>(mounts: &'m [Mount], path: &str, container: &Container<'_>) -> Option<&'m Mount> {
+    let name = container.name();
+    let at_path = || mounts.iter().filter(|mount| mount.mount_path == path);
+    at_path().find(|mount| mount.containers.iter().any(|wanted| wanted == name)).or_else(|| {
+        at_path().find(|mount| {
+            let everywhere = mount.containers.iter().any(|wanted| wanted == "*");
+            everywhere && container.role() == Role::App && !mount.except_containers.iter().any(|except| except == name)
+        })
+    })
+}
+
+/// Whether the pod's own volume has everything that the profile's has. Ours comes back from the API server with defaults
+/// added, without what is empty or false, and with quantities written its own way (1024Mi as 1Gi).
+fn is_same_volume(own: &Node<'_>, wanted: &Map<String, Value>) -> bool {
+    // The source itself is there even when it is empty: `emptyDir: {}`.
+    wanted.iter().all(|(key, value)| own.get(key).is_some_and(|node| has_all_of(key, node, value)))
+}
+
+fn has_all_of(key: &str, own: &Node<'_>, wanted: &Value) -> bool {
+    match (own, wanted) {
+        (Node::Object(_), Value::Object(map)) => map.iter().all(|(key, value)| match own.get(key) {
+            Some(node) => has_all_of(key, node, value),
+            None => is_empty(value),
+        }),
+        (Node::Array(items), Value::Array(values)) => {
+            items.len() == values.len() && items.iter().zip(values).all(|(item, value)| has_all_of("", item, value))
+        }
+        // The only quantities below a volume: an emptyDir's, and an ephemeral claim's.
+        _ if matches!(key, "sizeLimit" | "storage") => {
+            let wanted = Node::from(wanted.clone());
+            matches!((quantity(own), quantity(&wanted)), (Ok(own), Ok(wanted)) if own == wanted)
+        }
+        _ => own.equals(wanted),
+    }
+}
+
+/// Whether the API server leaves this out of what it stores.
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(map) => map.values().all(is_empty),
+        Value::Bool(true) => false,
+    }
+}
+
+/// The folder that a pod gets: `None` is the whole volume. The error reads on from "annotation x …".
+fn sub_path(pod: &Pod<'_>, from: &SubPathFrom, namespace: &Namespace) -> Result<Option<String>, &'static str> {
+    let prefix = fill_in(&from.prefix, namespace);
+    match pod.annotation(&from.annotation) {
+        None | Some("") if from.required => Err("is missing"),
+        None | Some("") => Ok(Some(prefix.trim_end_matches('/').to_owned()).filter(|prefix| !prefix.is_empty())),
+        Some(folder) if is_plain(folder) => Ok(Some(format!("{prefix}{folder}"))),
+        Some(_) => Err("is no plain relative path (no '..', no '.', no empty part, no control characters)"),
+    }
+}
+
+/// Whether a path stays where it is put: relative, every part a name.
+fn is_plain(path: &str) -> bool {
+    path.len() <= 1024
+        && !path.chars().any(|c| c.is_control() || matches!(c, '\\' | ':' | '$'))
+        && path.split('/').all(|part| !matches!(part, "" | "." | ".."))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{is_plain, is_same_volume};
+    use crate::tree::Node;
+
+    #[test]
+    fn a_volume_is_known_again_after_the_api_server_wrote_it_down() {
+        let same = |own: serde_json::Value, wanted: serde_json::Value| {
+            is_same_volume(&Node::from(own), wanted.as_object().unwrap())
+        };
+        assert!(same(
+            json!({"name": "v", "persistentVolumeClaim": {"claimName": "c"}}),
+            json!({"name": "v", "persistentVolumeClaim": {"claimName": "c", "readOnly": false}})
+        ));
+        assert!(same(
+            json!({"name": "v", "emptyDir": {"sizeLimit": "1Gi"}}),
+            json!({"name": "v", "emptyDir": {"sizeLimit": "1024Mi", "medium": ""}})
+        ));
+        assert!(same(json!({"name": "v", "emptyDir": {}}), json!({"name": "v", "emptyDir": {}})));
+        assert!(same(
+            json!({"name": "v", "configMap": {"name": "c", "defaultMode": 420, "items": [{"key": "a", "path": "b"}]}}),
+            json!({"name": "v", "configMap": {"name": "c", "items": [{"key": "a", "path": "b"}]}})
+        ));
+        // The other source is what matters, also where the profile's is empty.
+        assert!(!same(json!({"name": "v", "hostPath": {"path": "/"}}), json!({"name": "v", "emptyDir": {}})));
+        assert!(!same(
+            json!({"name": "v", "persistentVolumeClaim": {"claimName": "c"}}),
+            json!({"name": "v", "persistentVolumeClaim": {"claimName": "c", "readOnly": true}})
+        ));
+        // Names are no quantities.
+        assert!(!same(
+            json!({"name": "v", "persistentVolumeClaim": {"claimName": "1k"}}),
+            json!({"name": "v", "persistentVolumeClaim": {"claimName": "1000"}})
+        ));
+    }
+
+    #[test]
+    fn folders_stay_below_their_prefix() {
+        for path in ["web-shop", "team/web-shop", "a b", "..a", "ä"] {
+            assert!(is_plain(path), "{path}");
+        }
+        for path in ["", "/abs", "../x", "a/../b", "a//b", "a/", ".", "a/./b", "a\\b", "C:x", "$(X)", "a\nb"] {
+            assert!(!is_plain(path), "{path}");
+        }
+    }
+}

@@ -1,0 +1,505 @@
+//! PodProfile: what to add to the pods it matches.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::selector::LabelSelector;
+use crate::facts::Namespace;
+use crate::fields::Problems;
+use crate::quantity;
+use crate::tree::escape;
+use crate::workload::Pod;
+
+/// `spec` of a PodProfile.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct PodProfileSpec {
+    /// Lower comes first, then the name; the first profile to set a field wins.
+    #[serde(default = "hundred")]
+    pub order: i32,
+    /// The pods that get it.
+    #[serde(rename = "match")]
+    pub matches: ProfileMatch,
+    /// Labels, for NetworkPolicies to select; keys need a domain of your own.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// Annotations.
+    #[serde(default)]
+    pub annotations: BTreeMap<String, String>,
+    /// Where the pods should run.
+    #[serde(default)]
+    pub placement: Placement,
+    /// Requests and limits for containers that have none.
+    #[serde(default)]
+    pub resources: ResourceDefaults,
+    /// Volumes, as in a pod spec: a name and one source.
+    #[serde(default)]
+    pub volumes: Vec<Map<String, Value>>,
+    /// Where the volumes are mounted.
+    #[serde(default)]
+    pub volume_mounts: Vec<Mount>,
+}
+
+/// The pods that get a profile: both must match.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct ProfileMatch {
+    /// Namespaces by label.
+    pub namespace_selector: LabelSelector,
+    /// Pods by the labels that their template has.
+    pub pod_selector: LabelSelector,
+}
+
+/// Where pods should run.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct Placement {
+    /// Packed onto few nodes, spread, or neither.
+    pub mode: Mode,
+    /// The first of these labels that a pod has says which pods belong together.
+    pub group_by: Vec<String>,
+    /// Whether nodes that run other things may be filled. Without a view of the cluster only `Any` can be followed.
+    pub neighbours: Neighbours,
+    /// The most pods of the profile on one node; 0 is no limit. Without a view of the cluster only 0 can be followed.
+    pub max_per_node: u32,
+    /// Node labels that the pods need.
+    pub node_selector: BTreeMap<String, String>,
+    /// Taints that the pods tolerate.
+    pub tolerations: Vec<Toleration>,
+    /// Keeps autoscalers from moving a pod before it has ended.
+    pub run_to_completion: bool,
+    /// With mode Spread: over what, and which pods are counted together.
+    pub spread: Spread,
+}
+
+/// How pods are placed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Mode {
+    /// On few nodes.
+    Pack,
+    /// Over many.
+    Spread,
+    /// As the scheduler likes.
+    #[default]
+    None,
+}
+
+/// Which nodes may be filled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Neighbours {
+    /// All.
+    #[default]
+    Any,
+    /// Those that run scans only.
+    ScansOnly,
+}
+
+/// A toleration as in a pod spec.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Toleration {
+    /// The taint's key; all keys when left out (then the operator is Exists).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// Equal or Exists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operator: Option<TolerationOperator>,
+    /// The taint's value, with Equal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    /// The taint's effect; all effects when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effect: Option<Effect>,
+    /// For how long, with effect NoExecute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub toleration_seconds: Option<i64>,
+}
+
+/// How a toleration compares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum TolerationOperator {
+    /// The value must be the same.
+    Equal,
+    /// Any value will do.
+    Exists,
+}
+
+/// A taint's effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Effect {
+    /// New pods stay away.
+    NoSchedule,
+    /// New pods stay away if they can.
+    PreferNoSchedule,
+    /// Running pods are evicted, too.
+    NoExecute,
+}
+
+/// What Spread spreads.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct Spread {
+    /// Node labels to spread over.
+    pub topology_keys: Vec<String>,
+    /// Labels whose values say which pods are counted together.
+    pub by: Vec<String>,
+}
+
+/// Requests and limits, by what a container is for.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct ResourceDefaults {
+    /// For app containers.
+    pub containers: Amounts,
+    /// For init containers, sidecars among them unless `sidecars` is set.
+    pub init_containers: Amounts,
+    /// For sidecars: init containers with `restartPolicy: Always`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sidecars: Option<Amounts>,
+}
+
+/// Requests and limits, by resource.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Amounts {
+    /// What the scheduler sets aside.
+    pub requests: BTreeMap<String, Amount>,
+    /// What the container may use at most.
+    pub limits: BTreeMap<String, Amount>,
+}
+
+/// A quantity: text ("500m", "1Gi") or a bare number, as YAML has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Amount(pub String);
+
+impl<'de> Deserialize<'de> for Amount {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Value::deserialize(deserializer)? {
+            Value::String(text) => Ok(Amount(text)),
+            Value::Number(number) => Ok(Amount(number.to_string())),
+            _ => Err(serde::de::Error::custom("not a quantity: write a number or text such as \"500m\" or \"1Gi\"")),
+        }
+    }
+}
+
+/// One mount, in all containers that it names.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Mount {
+    /// The name of one of the profile's volumes.
+    pub volume: String,
+    /// The absolute path in the container.
+    pub mount_path: String,
+    /// Whether the container may not write.
+    #[serde(default)]
+    pub read_only: bool,
+    /// Container names, or `*` for all app containers; a named entry wins over `*` for the same path.
+    #[serde(default = "everywhere")]
+    pub containers: Vec<String>,
+    /// Containers that `*` does not mean; the known injected proxies when left out.
+    #[serde(default = "known_proxies")]
+    pub except_containers: Vec<String>,
+    /// A folder of the volume, taken from the pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sub_path_from: Option<SubPathFrom>,
+}
+
+/// Which folder of a volume a pod gets.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct SubPathFrom {
+    /// The pod's annotation that names the folder: a relative path without `..`.
+    pub annotation: String,
+    /// What comes in front; `{namespace}` stands for the pod's namespace.
+    #[serde(default)]
+    pub prefix: String,
+    /// Whether a pod without the annotation is refused; otherwise it gets the folder that the prefix names.
+    #[serde(default = "yes")]
+    pub required: bool,
+}
+
+fn hundred() -> i32 {
+    100
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn everywhere() -> Vec<String> {
+    vec!["*".to_owned()]
+}
+
+/// Containers that service meshes and clouds inject beside the author's own.
+fn known_proxies() -> Vec<String> {
+    [
+        "istio-proxy",
+        "linkerd-proxy",
+        "envoy",
+        "envoy-sidecar",
+        "consul-dataplane",
+        "kuma-sidecar",
+        "vault-agent",
+        "cloud-sql-proxy",
+        "aws-otel-collector",
+    ]
+    .map(str::to_owned)
+    .to_vec()
+}
+
+/// Volume types that a profile may add: none of them gives a pod more than the namespace or the storage has.
+const VOLUME_TYPES: [&str; 6] = ["persistentVolumeClaim", "emptyDir", "configMap", "ephemeral", "nfs", "csi"];
+
+/// Fields without which a volume of a type means nothing.
+const NEEDED: [(&str, &str); 6] = [
+    ("persistentVolumeClaim", "claimName"),
+    ("configMap", "name"),
+    ("ephemeral", "volumeClaimTemplate"),
+    ("nfs", "server"),
+    ("nfs", "path"),
+    ("csi", "driver"),
+];
+
+/// A compiled PodProfile.
+#[derive(Clone, Debug)]
+pub struct Profile {
+    /// `metadata.name`.
+    pub name: String,
+    /// What was written; every field of it has been checked.
+    pub spec: PodProfileSpec,
+}
+
+impl Profile {
+    /// Checks a spec, reporting every mistake at its pointer.
+    pub(super) fn compile(name: String, spec: PodProfileSpec, problems: &mut Problems) -> Profile {
+        spec.matches.namespace_selector.check("/spec/match/namespaceSelector", problems);
+        spec.matches.pod_selector.check("/spec/match/podSelector", problems);
+        check_metadata(&spec, problems);
+        check_placement(&spec.placement, problems);
+        let resources = &spec.resources;
+        let roles = [
+            ("containers", Some(&resources.containers)),
+            ("initContainers", Some(&resources.init_containers)),
+            ("sidecars", resources.sidecars.as_ref()),
+        ];
+        for (role, amounts) in roles {
+            if let Some(amounts) = amounts {
+                check_amounts(&format!("/spec/resources/{role}"), amounts, problems);
+            }
+        }
+        check_volumes(&spec, problems);
+        Profile { name, spec }
+    }
+
+    /// Whether it can match pods in this namespace.
+    pub fn serves(&self, namespace: &Namespace) -> bool {
+        self.spec.matches.namespace_selector.matches(|key| namespace.labels.get(key).map(String::as_str))
+    }
+
+    /// Whether the pod gets it, in a namespace that it serves.
+    pub fn matches(&self, pod: &Pod<'_>) -> bool {
+        self.spec.matches.pod_selector.matches(|key| pod.label(key))
+    }
+}
+
+fn check_metadata(spec: &PodProfileSpec, problems: &mut Problems) {
+    for (key, value) in &spec.labels {
+        let at = format!("/spec/labels/{}", escape(key));
+        problems.label_key(&at, key);
+        problems.label_value("/spec/labels", key, value);
+        let domain = key.split_once('/').map(|(domain, _)| domain);
+        match domain {
+            None => problems.add(at, format!("{key:?} has no domain, and a Service or a controller may select by it: write a domain of your own in front, such as example.com/{key}")),
+            Some(domain) if ["kubernetes.io", "k8s.io"].iter().any(|own| domain == *own || domain.ends_with(&format!(".{own}"))) => {
+                problems.add(at, format!("labels of {domain} belong to controllers and Services: use a domain of your own"));
+            }
+            Some(_) => {}
+        }
+    }
+    for key in spec.annotations.keys() {
+        let at = format!("/spec/annotations/{}", escape(key));
+        problems.label_key(&at, key);
+        if key.starts_with("supercargo.dev/") {
+            problems
+                .add(at, "annotations of supercargo.dev are written by Supercargo itself: use a domain of your own");
+        }
+    }
+}
+
+fn check_placement(placement: &Placement, problems: &mut Problems) {
+    for (index, key) in placement.group_by.iter().enumerate() {
+        problems.label_key(&format!("/spec/placement/groupBy/{index}"), key);
+    }
+    for (key, value) in &placement.node_selector {
+        problems.label_key("/spec/placement/nodeSelector", key);
+        problems.label_value("/spec/placement/nodeSelector", key, value);
+    }
+    for (index, toleration) in placement.tolerations.iter().enumerate() {
+        let at = format!("/spec/placement/tolerations/{index}");
+        let exists = toleration.operator == Some(TolerationOperator::Exists);
+        if let Some(key) = &toleration.key {
+            problems.label_key(&format!("{at}/key"), key);
+        }
+        if let Some(value) = &toleration.value {
+            problems.label_value(&at, "value", value);
+        }
+        if toleration.key.is_none() && !exists {
+            problems.add(&at, "has no key: name the taint's key, or write operator: Exists to tolerate every taint");
+        }
+        if exists && toleration.value.is_some() {
+            problems.add(format!("{at}/value"), "operator Exists takes no value");
+        }
+        if toleration.toleration_seconds.is_some() && toleration.effect != Some(Effect::NoExecute) {
+            problems.add(format!("{at}/tolerationSeconds"), "works with effect: NoExecute only");
+        }
+    }
+    for (index, key) in placement.spread.topology_keys.iter().enumerate() {
+        problems.label_key(&format!("/spec/placement/spread/topologyKeys/{index}"), key);
+    }
+    for (index, key) in placement.spread.by.iter().enumerate() {
+        problems.label_key(&format!("/spec/placement/spread/by/{index}"), key);
+    }
+    if placement.mode == Mode::Spread && placement.spread.topology_keys.is_empty() {
+        problems.add(
+            "/spec/placement/spread/topologyKeys",
+            "is empty: mode Spread needs a node label, such as topology.kubernetes.io/zone",
+        );
+    }
+    if placement.mode == Mode::Pack && placement.max_per_node > 0 {
+        problems.add(
+            "/spec/placement/maxPerNode",
+            "cannot be kept without a view of the cluster's nodes, which this version does not have: write 0",
+        );
+    }
+    if placement.mode == Mode::Pack && placement.neighbours == Neighbours::ScansOnly {
+        problems.add(
+            "/spec/placement/neighbours",
+            "cannot be kept without a view of the cluster's nodes, which this version does not have: write Any",
+        );
+    }
+}
+
+fn check_amounts(at: &str, amounts: &Amounts, problems: &mut Problems) {
+    for (side, map) in [("requests", &amounts.requests), ("limits", &amounts.limits)] {
+        for (resource, amount) in map {
+            let standard = matches!(resource.as_str(), "cpu" | "memory" | "ephemeral-storage")
+                || resource.starts_with("hugepages-");
+            if !standard && !resource.contains('/') {
+                problems.add(
+                    format!("{at}/{side}/{}", escape(resource)),
+                    format!("there is no resource {resource:?}: write cpu, memory, ephemeral-storage, or one with a domain such as nvidia.com/gpu"),
+                );
+            }
+            problems.quantity(&format!("{at}/{side}/{}", escape(resource)), &amount.0);
+        }
+    }
+    for (resource, request) in &amounts.requests {
+        let Some(limit) = amounts.limits.get(resource) else { continue };
+        if let (Ok(requested), Ok(limited)) = (quantity::parse(&request.0), quantity::parse(&limit.0))
+            && requested > limited
+        {
+            problems.add(
+                format!("{at}/requests/{}", escape(resource)),
+                format!(
+                    "{} is more than the limit of {}: a pod cannot request more than its limit",
+                    request.0, limit.0
+                ),
+            );
+        }
+    }
+}
+
+fn check_volumes(spec: &PodProfileSpec, problems: &mut Problems) {
+    let mut names = Vec::new();
+    for (index, volume) in spec.volumes.iter().enumerate() {
+        let at = format!("/spec/volumes/{index}");
+        match volume.get("name").and_then(Value::as_str) {
+            None | Some("") => problems.add(format!("{at}/name"), "is missing: a volume needs a name"),
+            Some(name) if names.contains(&name) => {
+                problems.add(format!("{at}/name"), format!("{name:?} is there twice"));
+            }
+            Some(name) => {
+                problems.part_name(&format!("{at}/name"), name);
+                names.push(name);
+            }
+        }
+        let sources: Vec<&String> = volume.keys().filter(|key| *key != "name").collect();
+        match sources.as_slice() {
+            [source] if VOLUME_TYPES.contains(&source.as_str()) => {
+                let pointer = format!("{at}/{}", escape(source));
+                match &volume[*source] {
+                    // Without it the API server would refuse every pod that the profile matches.
+                    Value::Object(fields) => {
+                        for (_, field) in NEEDED.iter().filter(|(needing, _)| needing == source) {
+                            let given = match fields.get(*field) {
+                                Some(Value::String(text)) => !text.is_empty(),
+                                Some(Value::Object(map)) => !map.is_empty(),
+                                _ => false,
+                            };
+                            if !given {
+                                problems.add(
+                                    format!("{pointer}/{field}"),
+                                    format!("is missing: a volume of type {source} needs it"),
+                                );
+                            }
+                        }
+                        if let Some(limit) = fields.get("sizeLimit").filter(|_| *source == "emptyDir") {
+                            let text = limit.as_str().map_or_else(|| limit.to_string(), str::to_owned);
+                            problems.quantity(&format!("{pointer}/sizeLimit"), &text);
+                        }
+                    }
+                    _ => problems.add(pointer, "is not a map"),
+                }
+            }
+            [source] => problems.add(
+                format!("{at}/{}", escape(source)),
+                format!("a profile may not add volumes of type {source:?}: write one of {}", VOLUME_TYPES.join(", ")),
+            ),
+            _ => problems.add(at, format!("needs exactly one source: one of {}", VOLUME_TYPES.join(", "))),
+        }
+    }
+    for (index, mount) in spec.volume_mounts.iter().enumerate() {
+        let at = format!("/spec/volumeMounts/{index}");
+        if !names.contains(&mount.volume.as_str()) {
+            problems.add(format!("{at}/volume"), format!("{:?} is none of the profile's volumes", mount.volume));
+        }
+        let plain = mount
+            .mount_path
+            .strip_prefix('/')
+            .is_some_and(|path| path.split('/').all(|part| !matches!(part, "" | "." | "..")) && !path.contains(':'));
+        if !plain {
+            problems.add(
+                format!("{at}/mountPath"),
+                format!("{:?} is no plain absolute path: write one such as /src, without '..', '//', ':' and a '/' at its end", mount.mount_path),
+            );
+        }
+        for (list, names) in [("containers", &mount.containers), ("exceptContainers", &mount.except_containers)] {
+            for (position, name) in names.iter().enumerate() {
+                if !(name == "*" && list == "containers") {
+                    problems.part_name(&format!("{at}/{list}/{position}"), name);
+                }
+            }
+        }
+        if mount.containers.is_empty() {
+            problems
+                .add(format!("{at}/containers"), "is empty: name containers, or leave it out for all app containers");
+        }
+        if let Some(from) = &mount.sub_path_from {
+            problems.label_key(&format!("{at}/subPathFrom/annotation"), &from.annotation);
+            let known = from.prefix.replace("{namespace}", "n");
+            if known.contains(['{', '}', '$']) || known.starts_with('/') || known.split('/').any(|part| part == "..") {
+                problems.add(
+                    format!("{at}/subPathFrom/prefix"),
+                    format!(
+                        "{:?} is no relative path: {{namespace}} is the only placeholder, and '..' is not allowed",
+                        from.prefix
+                    ),
+                );
+            }
+        }
+    }
+}

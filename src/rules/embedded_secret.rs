@@ -1,0 +1,57 @@
+//! `embedded-secret`: a secret stands in a manifest, for everyone to read who may read the object.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{Check, Input, Rule, Standing, compile, everything, parameters, weak_credential};
+use crate::finding::{Action, Digester, Finding, Subject};
+use crate::secrets::{Certainty, Detection};
+
+pub(super) const RULE: Rule = Rule {
+    id: "embedded-secret",
+    summary: "A password, token or private key written into a manifest",
+    looks_at: "env, command, args, probes, lifecycle hooks, annotations, labels, image references and volume attributes of every kind with a pod spec; data and binaryData of ConfigMaps",
+    sees: everything,
+    default: Action::Deny,
+    standing: Standing::Listed,
+    searches: true,
+    why: "Who may read a Deployment or ConfigMap is far more than who may read a Secret, and manifests lie in git, in backups and in kubectl's history for good.",
+    fix: "Put the value into a Secret and refer to it with secretKeyRef or a mounted file. Then change the secret: it has been seen.",
+    bad: "env:\n  - name: DB_PASSWORD\n    value: (the password itself)\n",
+    good: "env:\n  - name: DB_PASSWORD\n    valueFrom: {secretKeyRef: {name: db, key: password}}\n",
+    parameters: parameters::<EmbeddedSecret>,
+    compile: compile::<EmbeddedSecret>,
+};
+
+/// No parameters.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct EmbeddedSecret {}
+
+impl Check for EmbeddedSecret {
+    fn check(&self, input: &Input<'_>, found: &mut Vec<Finding>) {
+        found.extend(input.searched().findings.iter().filter(|finding| finding.rule == RULE.id).cloned());
+    }
+}
+
+/// What `embedded-secret` or `weak-credential` says of a detection: where and which kind, never any of the value.
+pub(super) fn finding(detection: &Detection<'_>, digester: &Digester) -> Finding {
+    let prefix = detection.known_prefix.map(|prefix| format!(" ({prefix}…)")).unwrap_or_default();
+    let kind = detection.kind.to_string();
+    let article = if kind.starts_with(['A', 'E', 'I', 'O', 'U', 'a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+    Finding {
+        rule: match detection.certainty {
+            Certainty::Certain => RULE.id,
+            Certainty::Weak => weak_credential::RULE.id,
+        },
+        pointer: detection.pointer.clone(),
+        subject: Subject {
+            container: detection.container.map(str::to_owned),
+            key: detection.key.as_deref().map(str::to_owned),
+        },
+        message: format!("{} holds {article} {kind}{prefix}", detection.place),
+        fix: detection.fix.clone(),
+        digest: Some(digester.digest(detection.value.for_digest())),
+        at_most: Action::Deny,
+    }
+}

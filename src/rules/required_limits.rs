@@ -1,0 +1,73 @@
+//! `required-limits`: every container says how much it may use.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{Check, Input, Rule, Standing, compile, parameters, pod_specs};
+use crate::finding::{Action, Finding, Subject};
+use crate::workload::{Role, resources};
+
+pub(super) const RULE: Rule = Rule {
+    id: "required-limits",
+    summary: "A container without a cpu or memory limit",
+    looks_at: "all containers and init containers of every kind with a pod spec; ephemeral containers cannot have limits",
+    sees: pod_specs,
+    default: Action::Deny,
+    standing: Standing::Listed,
+    searches: false,
+    why: "Without a limit one container can take the whole node's memory or processor, and its neighbours are killed or starved for it.",
+    fix: "Set resources.limits on the container, or spec.resources.limits for the whole pod; a LimitRange or a PodProfile may also fill them in.",
+    bad: "containers:\n  - name: app\n    image: registry.example.com/app:1.0\n",
+    good: "containers:\n  - name: app\n    image: registry.example.com/app:1.0\n    resources:\n      requests: {cpu: 100m, memory: 128Mi}\n      limits: {cpu: 500m, memory: 256Mi}\n",
+    parameters: parameters::<RequiredLimits>,
+    compile: compile::<RequiredLimits>,
+};
+
+/// Which limits are required.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+struct RequiredLimits {
+    /// A limit for cpu.
+    cpu: bool,
+    /// A limit for memory.
+    memory: bool,
+    /// A limit for ephemeral-storage.
+    ephemeral_storage: bool,
+}
+
+impl Default for RequiredLimits {
+    fn default() -> Self {
+        RequiredLimits { cpu: true, memory: true, ephemeral_storage: false }
+    }
+}
+
+impl Check for RequiredLimits {
+    fn check(&self, input: &Input<'_>, found: &mut Vec<Finding>) {
+        let Some(pod) = input.pod else { return };
+        let wanted = [
+            (self.cpu, "cpu", "500m"),
+            (self.memory, "memory", "256Mi"),
+            (self.ephemeral_storage, "ephemeral-storage", "1Gi"),
+        ];
+        for (_, resource, example) in wanted.into_iter().filter(|(wanted, ..)| *wanted) {
+            // A limit on the pod bounds its containers together; only cpu and memory can be set there.
+            if resources::POD_LEVEL.contains(&resource) && resources::is_set(pod.resource("limits", resource)) {
+                continue;
+            }
+            for container in pod.containers().filter(|container| container.role() != Role::Ephemeral) {
+                if resources::is_set(container.resource("limits", resource)) {
+                    continue;
+                }
+                found.push(Finding {
+                    rule: RULE.id,
+                    pointer: container.pointer(&format!("/resources/limits/{resource}")),
+                    subject: Subject { container: Some(container.name().to_owned()), key: Some(resource.to_owned()) },
+                    message: format!("no {resource} limit"),
+                    fix: format!("set resources.limits.{resource} on it, for example {resource}: {example}"),
+                    digest: None,
+                    at_most: Action::Deny,
+                });
+            }
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! The socket: accept, TLS, HTTP/1.1, and the end of each connection.
+//!
+//! Knows bytes and time, not what is asked. Nothing that a client does or leaves undone holds a place for ever, and no error
+//! of `accept` ends the loop: when file descriptors run out, those that are open finish and give theirs back.
+
+use std::convert::Infallible;
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::header::{CONNECTION, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+
+use super::Answer;
+use super::connections::{Activity, Connections, Doing, Slot};
+use super::lifecycle::Phase;
+use super::metrics::Metrics;
+use super::tls::Tls;
+
+/// Heads are a few hundred bytes, and bodies are taken out piece by piece: a larger buffer would only be held longer. A TLS
+/// record is 16 KiB.
+const BUFFER: usize = 32 << 10;
+
+/// After an error that is not the client's, such as running out of file descriptors.
+const BREATH: Duration = Duration::from_millis(100);
+
+/// What a connection that has to go may take to write what it has.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Answers requests.
+pub(super) trait Respond: Clone + Send + Sync + 'static {
+    /// The answer to one.
+    fn respond(&self, request: Request<Incoming>) -> impl Future<Output = Answer> + Send;
+}
+
+/// A listener and what stands behind it.
+pub(super) struct Acceptor<R> {
+    pub listener: TcpListener,
+    /// `None` speaks plain HTTP.
+    pub tls: Option<Arc<Tls>>,
+    pub connections: Arc<Connections>,
+    pub respond: R,
+    pub phase: watch::Receiver<Phase>,
+    pub metrics: Arc<Metrics>,
+}
+
+impl<R: Respond> Acceptor<R> {
+    /// Accepts until the phase is `Closing`.
+    pub async fn run(self) {
+        let mut phase = self.phase.clone();
+        let mut closing = pin!(closing(&mut phase));
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = &mut closing => return,
+                accepted = self.listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, peer)) => {
+                    // The place is taken before the task runs: whoever waits for all connections to end must see this one.
+                    if let Some(slot) = self.connections.admit(peer.ip()) {
+                        self.spawn(stream, slot);
+                    }
+                }
+                Err(error) if is_the_clients(&error) => {}
+                Err(error) => {
+                    tracing::error!("cannot accept connections for the moment: {error}");
+                    tokio::time::sleep(BREATH).await;
+                }
+            }
+        }
+    }
+
+    fn spawn(&self, stream: TcpStream, slot: Slot) {
+        let (respond, phase) = (self.respond.clone(), self.phase.clone());
+        let (tls, metrics) = (self.tls.as_ref().map(|tls| tls.current()), Arc::clone(&self.metrics));
+        let limits = self.connections.limits;
+        tokio::spawn(async move {
+            // Answers are one small write each; waiting to fill a packet only delays them.
+            let _ = stream.set_nodelay(true);
+            let Some(config) = tls else {
+                return Conversation { slot, limits, respond, phase }.hold(stream).await;
+            };
+            let handshake = timeout(limits.handshake, TlsAcceptor::from(config).accept(stream));
+            let shaken = tokio::select! {
+                shaken = handshake => shaken,
+                () = slot.activity.must_give_way() => return,
+            };
+            match shaken {
+                Ok(Ok(stream)) => Conversation { slot, limits, respond, phase }.hold(stream).await,
+                Ok(Err(error)) => {
+                    metrics.handshake_failed("tls");
+                    tracing::debug!("TLS handshake failed: {error}");
+                }
+                Err(_) => metrics.handshake_failed("timeout"),
+            }
+        });
+    }
+}
+
+/// One connection after its handshake.
+struct Conversation<R> {
+    slot: Slot,
+    limits: super::Limits,
+    respond: R,
+    phase: watch::Receiver<Phase>,
+}
+
+impl<R: Respond> Conversation<R> {
+    async fn hold<S>(mut self, stream: S)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send,
+    {
+        let activity = Arc::clone(&self.slot.activity);
+        activity.begin(Doing::Idle);
+        let (respond, phase) = (self.respond.clone(), self.phase.clone());
+        let service = service_fn(|request| {
+            activity.begin(Doing::Work);
+            let (respond, activity, phase) = (respond.clone(), &activity, &phase);
+            async move {
+                let mut answer = respond.respond(request).await;
+                if *phase.borrow() != Phase::Serving {
+                    // The client's next request finds another replica.
+                    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                activity.begin(Doing::Idle);
+                Ok::<_, Infallible>(answer)
+            }
+        });
+        let watched = TokioIo::new(Watched { stream, activity: Arc::clone(&activity) });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            // hyper's own timeout counts the time between two requests, too: both limits are kept below.
+            .header_read_timeout(None)
+            .max_buf_size(BUFFER)
+            .serve_connection(watched, service);
+        let mut connection = pin!(connection);
+
+        let mut ticks = tokio::time::interval((self.limits.header / 2).max(Duration::from_millis(1)));
+        let mut closing = pin!(closing(&mut self.phase));
+        let mut asked = false;
+        loop {
+            tokio::select! {
+                // Errors are the client's: it went away, or spoke something else than HTTP and was told so.
+                _ = connection.as_mut() => return,
+                () = activity.must_give_way() => break,
+                () = &mut closing, if !asked => {
+                    asked = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+                _ = ticks.tick() => if activity.overdue(&self.limits) { break },
+            }
+        }
+        connection.as_mut().graceful_shutdown();
+        let _ = timeout(FAREWELL, connection).await;
+    }
+}
+
+/// A stream that notices when a request begins to arrive.
+struct Watched<S> {
+    stream: S,
+    activity: Arc<Activity>,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+        if buffer.filled().len() > before && self.activity.doing() == Doing::Idle {
+            self.activity.begin(Doing::Head);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, bytes)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}
+
+/// Resolves when the server closes, or when nobody is left to say so.
+async fn closing(phase: &mut watch::Receiver<Phase>) {
+    let _ = phase.wait_for(|phase| *phase == Phase::Closing).await;
+}
+
+/// The connection was gone before it was accepted.
+fn is_the_clients(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn running_out_of_file_descriptors_is_not_the_clients_doing() {
+        const EMFILE: i32 = 24;
+        assert!(!is_the_clients(&io::Error::from_raw_os_error(EMFILE)));
+        assert!(is_the_clients(&io::Error::from(io::ErrorKind::ConnectionAborted)));
+    }
+}

@@ -1,0 +1,283 @@
+//! What can be counted, by the conventions of Prometheus.
+//!
+//! Every label set is closed: kinds come from the table of workloads, rules and mutators from the program, so nothing that a
+//! client sends can make a new time series.
+
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::engine::Outcome;
+use crate::review::Operation;
+use crate::workload::KINDS;
+
+/// From the cheapest review (tens of microseconds) to a second; a 1-2-5 ladder as the work spans five decades.
+const SECONDS: [f64; 16] = [1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.2, 0.5, 1.0];
+
+/// From an empty ConfigMap to the largest body that is read; each step is four times the one before.
+const BYTES: [f64; 8] = [2_048.0, 8_192.0, 32_768.0, 131_072.0, 524_288.0, 2_097_152.0, 8_388_608.0, 33_554_432.0];
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReviewLabels {
+    webhook: &'static str,
+    operation: &'static str,
+    kind: &'static str,
+    decision: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct WebhookLabels {
+    webhook: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FindingLabels {
+    rule: &'static str,
+    action: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct MutatorLabels {
+    mutator: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabels {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CertificateLabels {
+    certificate: &'static str,
+}
+
+/// Every metric of the program, and the registry that prints them.
+pub struct Metrics {
+    registry: Registry,
+    reviews: Family<ReviewLabels, Counter>,
+    seconds: Family<WebhookLabels, Histogram, fn() -> Histogram>,
+    body_bytes: Histogram,
+    findings: Family<FindingLabels, Counter>,
+    mutations: Family<MutatorLabels, Counter>,
+    faults: Family<ReasonLabels, Counter>,
+    refused: Family<ReasonLabels, Counter>,
+    handshake_failures: Family<ReasonLabels, Counter>,
+    certificate_end: Family<CertificateLabels, Gauge>,
+    /// Patches that were made, found wrong and not sent.
+    pub held_back: Counter,
+    /// Reviews that ended in a panic.
+    pub panics: Counter,
+    /// Requests between their head and their answer.
+    pub requests_in_flight: Gauge,
+    /// Bytes of bodies that are held now.
+    pub body_bytes_in_flight: Gauge,
+    /// Connections of the webhook's listener.
+    pub connections_open: Gauge,
+    /// Times that new certificate files took effect.
+    pub certificate_reloads: Counter,
+    /// Times that changed certificate files could not be used.
+    pub certificate_reload_failures: Counter,
+}
+
+/// What a review is counted under.
+#[derive(Clone, Copy, Debug)]
+pub struct Review {
+    /// "mutate" or "validate".
+    pub webhook: &'static str,
+    /// The word on the wire.
+    pub operation: Operation,
+    /// A kind of the table, or "other".
+    pub kind: &'static str,
+    /// What was answered.
+    pub decision: &'static str,
+}
+
+/// Counts up while it lives.
+pub struct Held {
+    gauge: Gauge,
+    amount: i64,
+}
+
+impl Held {
+    /// Adds `amount` to the gauge until this is dropped.
+    pub fn new(gauge: &Gauge, amount: usize) -> Held {
+        let amount = i64::try_from(amount).unwrap_or(i64::MAX);
+        gauge.inc_by(amount);
+        Held { gauge: gauge.clone(), amount }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.gauge.dec_by(self.amount);
+    }
+}
+
+/// The label for a kind: what is in no table is one thing, whatever it calls itself.
+pub fn kind_label(kind: &str) -> &'static str {
+    KINDS.iter().find(|known| known.name == kind).map_or("other", |known| known.name)
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("supercargo");
+        let metrics = Metrics {
+            registry: Registry::default(),
+            reviews: Family::default(),
+            seconds: Family::new_with_constructor(|| Histogram::new(SECONDS)),
+            body_bytes: Histogram::new(BYTES),
+            findings: Family::default(),
+            mutations: Family::default(),
+            faults: Family::default(),
+            refused: Family::default(),
+            handshake_failures: Family::default(),
+            certificate_end: Family::default(),
+            held_back: Counter::default(),
+            panics: Counter::default(),
+            requests_in_flight: Gauge::default(),
+            body_bytes_in_flight: Gauge::default(),
+            connections_open: Gauge::default(),
+            certificate_reloads: Counter::default(),
+            certificate_reload_failures: Counter::default(),
+        };
+        registry.register("build", "What is running", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+        registry.register("reviews", "Reviews answered, by webhook and decision", metrics.reviews.clone());
+        registry.register_with_unit(
+            "review_duration",
+            "Time from a request's head to its answer",
+            Unit::Seconds,
+            metrics.seconds.clone(),
+        );
+        registry.register_with_unit("request_body", "Size of reviews", Unit::Bytes, metrics.body_bytes.clone());
+        registry.register("findings", "What rules found, by the action that was left", metrics.findings.clone());
+        registry.register("mutations", "Pods that a mutator added something to", metrics.mutations.clone());
+        registry.register("patches_held_back", "Patches found wrong and not sent", metrics.held_back.clone());
+        registry.register("panics", "Reviews that ended in a panic", metrics.panics.clone());
+        registry.register("faults", "Requests answered with an HTTP error", metrics.faults.clone());
+        registry.register("requests_in_flight", "Requests being answered", metrics.requests_in_flight.clone());
+        registry.register(
+            "body_in_flight_bytes",
+            "Bytes of bodies being read or judged",
+            metrics.body_bytes_in_flight.clone(),
+        );
+        registry.register("connections_open", "Open webhook connections", metrics.connections_open.clone());
+        registry.register("connections_refused", "Connections closed for a limit", metrics.refused.clone());
+        registry.register("handshake_failures", "TLS handshakes that failed", metrics.handshake_failures.clone());
+        registry.register(
+            "certificate_not_after_timestamp_seconds",
+            "When the certificate in use ends, in Unix time",
+            metrics.certificate_end.clone(),
+        );
+        registry.register(
+            "certificate_reloads",
+            "Changed certificate files taken into use",
+            metrics.certificate_reloads.clone(),
+        );
+        registry.register(
+            "certificate_reload_failures",
+            "Changed certificate files that could not be used; the old ones stay",
+            metrics.certificate_reload_failures.clone(),
+        );
+        Metrics { registry, ..metrics }
+    }
+}
+
+impl Metrics {
+    /// Counts a review.
+    pub fn reviewed(&self, review: Review, took: Duration) {
+        let Review { webhook, operation, kind, decision } = review;
+        let labels = ReviewLabels { webhook, operation: operation.word(), kind, decision };
+        self.reviews.get_or_create(&labels).inc();
+        self.seconds.get_or_create(&WebhookLabels { webhook }).observe(took.as_secs_f64());
+    }
+
+    /// Counts what a decision says beside its answer.
+    pub fn decided(&self, outcome: &Outcome) {
+        for verdict in &outcome.verdicts {
+            let labels = FindingLabels { rule: verdict.finding.rule, action: verdict.action.word() };
+            self.findings.get_or_create(&labels).inc();
+        }
+        for mutator in &outcome.mutators {
+            self.mutations.get_or_create(&MutatorLabels { mutator }).inc();
+        }
+        if outcome.held_back.is_some() {
+            self.held_back.inc();
+        }
+    }
+
+    /// Counts a body of this many bytes.
+    #[expect(clippy::cast_precision_loss, reason = "bodies are far below 2^52 bytes")]
+    pub fn read(&self, bytes: usize) {
+        self.body_bytes.observe(bytes as f64);
+    }
+
+    /// Counts an HTTP error.
+    pub fn fault(&self, reason: &'static str) {
+        self.faults.get_or_create(&ReasonLabels { reason }).inc();
+    }
+
+    /// Counts a connection that was closed for a limit.
+    pub fn refused(&self, reason: &'static str) {
+        self.refused.get_or_create(&ReasonLabels { reason }).inc();
+    }
+
+    /// Counts a handshake that came to nothing.
+    pub fn handshake_failed(&self, reason: &'static str) {
+        self.handshake_failures.get_or_create(&ReasonLabels { reason }).inc();
+    }
+
+    /// Says when the certificate called `certificate` ends.
+    pub fn certificate_ends(&self, certificate: &'static str, unix_seconds: u64) {
+        let end = i64::try_from(unix_seconds).unwrap_or(i64::MAX);
+        self.certificate_end.get_or_create(&CertificateLabels { certificate }).set(end);
+    }
+
+    /// All of it as OpenMetrics text.
+    pub fn text(&self) -> String {
+        let mut text = String::with_capacity(8 * 1024);
+        // Writing into a String cannot fail.
+        let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry);
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_the_conventions_and_labels_are_closed() {
+        let metrics = Metrics::default();
+        let kind = kind_label("MadeUp");
+        let review = Review { webhook: "validate", operation: Operation::Create, kind, decision: "allowed" };
+        metrics.reviewed(review, Duration::from_micros(40));
+        metrics.certificate_ends("server", 1_900_000_000);
+        metrics.fault("panic");
+        let text = metrics.text();
+        for line in [
+            r#"supercargo_reviews_total{webhook="validate",operation="CREATE",kind="other",decision="allowed"} 1"#,
+            r#"supercargo_review_duration_seconds_bucket{le="0.00005",webhook="validate"} 1"#,
+            r#"supercargo_certificate_not_after_timestamp_seconds{certificate="server"} 1900000000"#,
+            r#"supercargo_faults_total{reason="panic"} 1"#,
+            "supercargo_build_info{version=\"",
+            "# EOF",
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_gauge_is_held_for_a_life_time() {
+        let metrics = Metrics::default();
+        let held = Held::new(&metrics.body_bytes_in_flight, 7);
+        assert_eq!(metrics.body_bytes_in_flight.get(), 7);
+        drop(held);
+        assert_eq!(metrics.body_bytes_in_flight.get(), 0);
+    }
+}

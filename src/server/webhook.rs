@@ -1,0 +1,244 @@
+//! A review as HTTP: bytes in, bytes out.
+//!
+//! Owns what stands between the socket and the engine: who may send what, the deadline, the panic guard, where large bodies are
+//! judged, the log line and the metrics. Decides nothing about objects (engine.rs) and knows no socket (accept.rs).
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::Poll;
+
+use arc_swap::ArcSwap;
+use hyper::body::{Body, Bytes};
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::http::request::Parts;
+use hyper::{Method, Request};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
+
+use super::body::{self, Budget};
+use super::facts::Source;
+use super::fault::Fault;
+use super::health::Readiness;
+use super::metrics::{Held, Metrics};
+use super::{Answer, deadline, record};
+use crate::engine::{self, Engine, Facts, Outcome};
+use crate::policy::PolicySet;
+use crate::review;
+
+/// What judges a request; [`Engine`] does, and a test may put something worse in its place.
+pub trait Judge: Send + Sync + 'static {
+    /// See [`Engine::passes_unseen`].
+    fn passes_unseen(&self, request: &review::Request<'_>, policies: &PolicySet) -> bool;
+    /// See [`Engine::mutate`].
+    fn mutate(&self, request: &review::Request<'_>, facts: Facts<'_>) -> Result<Outcome, engine::Fault>;
+    /// See [`Engine::validate`].
+    fn validate(&self, request: &review::Request<'_>, facts: Facts<'_>) -> Result<Outcome, engine::Fault>;
+}
+
+impl Judge for Engine {
+    fn passes_unseen(&self, request: &review::Request<'_>, policies: &PolicySet) -> bool {
+        self.passes_unseen(request, policies)
+    }
+
+    fn mutate(&self, request: &review::Request<'_>, facts: Facts<'_>) -> Result<Outcome, engine::Fault> {
+        self.mutate(request, facts)
+    }
+
+    fn validate(&self, request: &review::Request<'_>, facts: Facts<'_>) -> Result<Outcome, engine::Fault> {
+        self.validate(request, facts)
+    }
+}
+
+/// The two paths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// What a pod gets.
+    Mutate,
+    /// Whether an object may pass.
+    Validate,
+}
+
+impl Door {
+    fn at(path: &str) -> Option<Door> {
+        match path {
+            "/mutate" => Some(Door::Mutate),
+            "/validate" => Some(Door::Validate),
+            _ => None,
+        }
+    }
+
+    /// The label in metrics and the log.
+    pub fn word(self) -> &'static str {
+        match self {
+            Door::Mutate => "mutate",
+            Door::Validate => "validate",
+        }
+    }
+}
+
+/// How much is done at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Load {
+    /// Requests between their head and their answer; more wait until their deadline.
+    pub requests: usize,
+    /// Bytes of bodies above 64 KiB, over all requests.
+    pub body_bytes: usize,
+    /// Bodies above 64 KiB that are judged at the same time.
+    pub large: usize,
+}
+
+impl Default for Load {
+    fn default() -> Self {
+        // With a small body of 64 KiB in each request and the budget full, bodies take 96 MiB. One large body at a time leaves
+        // a core of two to the small ones.
+        Load { requests: 512, body_bytes: 64 << 20, large: 1 }
+    }
+}
+
+/// Answers reviews.
+pub struct Webhook {
+    judge: Arc<dyn Judge>,
+    policies: Arc<ArcSwap<PolicySet>>,
+    facts: Source,
+    readiness: Arc<Readiness>,
+    metrics: Arc<Metrics>,
+    budget: Budget,
+    requests: Semaphore,
+    large: Arc<Semaphore>,
+}
+
+impl Webhook {
+    /// A webhook that asks `judge`.
+    pub fn new(
+        judge: Arc<dyn Judge>,
+        policies: Arc<ArcSwap<PolicySet>>,
+        facts: Source,
+        readiness: Arc<Readiness>,
+        metrics: Arc<Metrics>,
+        load: Load,
+    ) -> Webhook {
+        Webhook {
+            judge,
+            policies,
+            facts,
+            readiness,
+            metrics,
+            budget: Budget::new(load.body_bytes),
+            requests: Semaphore::new(load.requests.clamp(1, Semaphore::MAX_PERMITS)),
+            large: Arc::new(Semaphore::new(load.large.clamp(1, Semaphore::MAX_PERMITS))),
+        }
+    }
+
+    /// The answer to an HTTP request.
+    pub async fn answer<B>(self: &Arc<Self>, request: Request<B>) -> Answer
+    where
+        B: Body<Data = Bytes>,
+    {
+        let began = Instant::now();
+        let _in_flight = Held::new(&self.metrics.requests_in_flight, 1);
+        let (head, body) = request.into_parts();
+        let mut body = pin!(body);
+        match self.review(&head, body.as_mut(), began).await {
+            Ok(bytes) => {
+                let mut answer = Answer::new(Bytes::from(bytes).into());
+                answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+                answer
+            }
+            Err(fault) => {
+                self.metrics.fault(fault.word());
+                if !body.is_end_stream() && !head.headers.contains_key("expect") {
+                    body::discard(body).await;
+                }
+                fault.answer()
+            }
+        }
+    }
+
+    /// Reads the body and has it judged, here or off the workers.
+    async fn review<B>(self: &Arc<Self>, head: &Parts, body: Pin<&mut B>, began: Instant) -> Result<Vec<u8>, Fault>
+    where
+        B: Body<Data = Bytes>,
+    {
+        let (door, deadline) = self.admit(head, began).inspect_err(record::unread)?;
+        let turn = timeout_at(deadline, self.requests.acquire()).await;
+        let _turn = turn.ok().and_then(Result::ok).ok_or(Fault::Overloaded).inspect_err(record::unread)?;
+        let read = self.budget.read(body, deadline, &self.metrics).await.inspect_err(record::unread)?;
+
+        let answer = if read.bytes.len() <= body::SMALL {
+            // On the worker that read it: a hand-over would cost more than judging.
+            timeout_at(deadline, self.judge(door, &read.bytes, began)).await
+        } else {
+            let permit = timeout_at(deadline, Arc::clone(&self.large).acquire_owned()).await;
+            let permit = permit.ok().and_then(Result::ok).ok_or(Fault::Overloaded).inspect_err(record::unread)?;
+            let (webhook, runtime) = (Arc::clone(self), tokio::runtime::Handle::current());
+            let work = tokio::task::spawn_blocking(move || {
+                let answer = runtime.block_on(webhook.judge(door, &read.bytes, began));
+                // They came along so that work that outlives its deadline is still counted.
+                drop((read, permit));
+                answer
+            });
+            timeout_at(deadline, work).await.map(|answer| answer.unwrap_or(Err(Fault::Panicked)))
+        };
+        answer.unwrap_or_else(|_| Err(Fault::Deadline).inspect_err(record::unread))
+    }
+
+    /// What the head alone says.
+    fn admit(&self, head: &Parts, began: Instant) -> Result<(Door, Instant), Fault> {
+        let door = Door::at(head.uri.path()).ok_or(Fault::NoSuchPath)?;
+        if head.method != Method::POST {
+            return Err(Fault::NotPost);
+        }
+        let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let media_type = content_type.split(';').next().unwrap_or_default().trim();
+        if !media_type.eq_ignore_ascii_case("application/json") {
+            return Err(Fault::NotJson);
+        }
+        let allowance = deadline::allowance(head.uri.query()).ok_or(Fault::BadTimeout)?;
+        let missing: Vec<_> = self.readiness.missing().collect();
+        if !missing.is_empty() {
+            return Err(Fault::NotReady(missing.join(", ")));
+        }
+        Ok((door, began + allowance))
+    }
+
+    /// Decides, whatever happens, and keeps a record of it.
+    async fn judge(&self, door: Door, body: &[u8], began: Instant) -> Result<Vec<u8>, Fault> {
+        let mut seen = None;
+        let decided = guarded(self.decide(door, body, &mut seen)).await;
+        record::decided(&self.metrics, door, seen.as_ref(), &decided, began.elapsed());
+        decided.map(|(_, answer)| answer)
+    }
+
+    async fn decide<'b>(
+        &self,
+        door: Door,
+        body: &'b [u8],
+        seen: &mut Option<review::Request<'b>>,
+    ) -> Result<(Outcome, Vec<u8>), Fault> {
+        let request = &*seen.insert(review::read(body)?);
+        let policies = self.policies.load_full();
+        let outcome = if self.judge.passes_unseen(request, &policies) {
+            Outcome::default()
+        } else {
+            let namespace = self.facts.namespace(&request.namespace).await?;
+            let facts = Facts { namespace: &namespace, policies: &policies, now: jiff::Timestamp::now() };
+            match door {
+                Door::Mutate => self.judge.mutate(request, facts)?,
+                Door::Validate => self.judge.validate(request, facts)?,
+            }
+        };
+        let answer = outcome.response().encode(&request.uid);
+        Ok((outcome, answer))
+    }
+}
+
+/// A panic in `work` costs this one request. What it was working on is dropped, so nothing half-done is seen by another.
+async fn guarded<T>(work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    let mut work = pin!(work);
+    std::future::poll_fn(|context| {
+        let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context)));
+        polled.unwrap_or(Poll::Ready(Err(Fault::Panicked)))
+    })
+    .await
+}

@@ -1,0 +1,70 @@
+//! What documents tell of namespaces: facts for judging what is in them.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use super::{Document, File, Item, Problem, Wanted};
+use crate::facts::Namespace;
+
+/// Kinds whose documents are facts.
+const KINDS: [&str; 4] = ["Namespace", "LimitRange", "NetworkPolicy", "PersistentVolumeClaim"];
+
+/// The namespaces that the documents speak of.
+#[derive(Clone, Debug, Default)]
+pub struct Namespaces(BTreeMap<String, Namespace>);
+
+impl Namespaces {
+    /// Learns from every file; what cannot be read is handed to `problem`. An object may stand in front of its Namespace, so
+    /// this goes before judging.
+    pub fn learn_all(&mut self, files: &[File], default: &str, problem: &mut dyn FnMut(Problem)) {
+        for file in files {
+            match file.text() {
+                Ok(text) => file.documents(&text, Wanted::Facts, &mut |item| match item {
+                    Item::Document(document) => self.learn(&document, default),
+                    Item::Problem(found) => problem(found),
+                    Item::Note(_) => {}
+                }),
+                Err(found) => problem(found),
+            }
+        }
+    }
+
+    /// Takes over what a document says of its namespace, which is `default` when it names none.
+    pub fn learn(&mut self, document: &Document<'_>, default: &str) {
+        if !matches!(&*document.group, "" | "networking.k8s.io") || !KINDS.contains(&&*document.kind) {
+            return;
+        }
+        let name = match &*document.kind {
+            "Namespace" => document.name(),
+            _ => Some(document.namespace().unwrap_or(default)),
+        };
+        let Some(name) = name else { return };
+        let namespace = self.0.entry(name.to_owned()).or_insert_with(|| Namespace::named(name));
+        namespace.learn(&document.kind, &document.tree);
+    }
+
+    /// What is known of a namespace; its name alone, when nothing is.
+    pub fn get(&self, name: &str) -> Cow<'_, Namespace> {
+        self.0.get(name).map_or_else(|| Cow::Owned(Namespace::named(name)), Cow::Borrowed)
+    }
+
+    /// All of them, by name.
+    pub fn into_inner(self) -> BTreeMap<String, Namespace> {
+        self.0
+    }
+}
+
+/// Whether a text can hold a fact: a cheap look that spares parsing most files twice.
+pub(super) fn mentioned(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    KINDS.iter().any(|kind| {
+        memchr::memmem::find_iter(bytes, kind).any(|at| {
+            // `kind: Namespace`, `"Namespace"`, and not `ClusterNamespaceX` or a word in a sentence.
+            let before = at.checked_sub(1).and_then(|at| bytes.get(at));
+            let after = bytes.get(at + kind.len());
+            matches!(before, Some(b' ' | b'"' | b'\'' | b'\t'))
+                && !matches!(after, Some(b) if b.is_ascii_alphanumeric())
+                || after == Some(&b'L')
+        })
+    })
+}
