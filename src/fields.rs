@@ -1,6 +1,7 @@
 //! Reading what operators write, strictly: every complaint carries the field it is about.
 
-use serde::de::DeserializeOwned;
+use serde::de::value::{MapDeserializer, SeqDeserializer};
+use serde::de::{DeserializeOwned, Deserializer, Error as _, IntoDeserializer, Visitor};
 use serde_json::Value;
 use serde_path_to_error::Segment;
 
@@ -48,6 +49,20 @@ impl Problems {
         }
     }
 
+    /// The name of an object that others refer to: a DNS subdomain.
+    pub fn object_name(&mut self, at: &str, name: &str) {
+        if !is_domain(name) {
+            self.add(at, format!("{name:?} is no valid name: write lower-case letters, digits, '-' and '.', beginning and ending with a letter or digit"));
+        }
+    }
+
+    /// The name of a volume or container: a DNS label.
+    pub fn part_name(&mut self, at: &str, name: &str) {
+        if !is_domain(name) || name.contains('.') || name.len() > 63 {
+            self.add(at, format!("{name:?} is no valid name: write at most 63 lower-case letters, digits and '-', beginning and ending with a letter or digit"));
+        }
+    }
+
     /// A quantity that is not negative.
     pub fn quantity(&mut self, at: &str, text: &str) {
         match quantity::parse(text) {
@@ -82,7 +97,7 @@ fn is_domain(text: &str) -> bool {
 /// Deserializes `value`, which stands at pointer `at`; a mistake is reported with its own pointer.
 pub fn read<T: DeserializeOwned>(value: Value, at: &str, problems: &mut Problems) -> Option<T> {
     let mut track = serde_path_to_error::Track::new();
-    let deserializer = serde_path_to_error::Deserializer::new(value, &mut track);
+    let deserializer = serde_path_to_error::Deserializer::new(Strict(value), &mut track);
     match T::deserialize(deserializer) {
         Ok(read) => Some(read),
         Err(error) => {
@@ -105,6 +120,69 @@ pub fn read<T: DeserializeOwned>(value: Value, at: &str, problems: &mut Problems
             problems.add(pointer, message);
             None
         }
+    }
+}
+
+/// A value that is read as a struct only when it is a map. serde also takes a list, field by field, and so would take
+/// `namespaces: []` for the default of a struct: all of them.
+struct Strict(Value);
+
+impl IntoDeserializer<'_, serde_json::Error> for Strict {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
+    }
+}
+
+impl<'de> Deserializer<'de> for Strict {
+    type Error = serde_json::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        match self.0 {
+            Value::Array(items) => visitor.visit_seq(SeqDeserializer::new(items.into_iter().map(Strict))),
+            Value::Object(map) => {
+                visitor.visit_map(MapDeserializer::new(map.into_iter().map(|(key, value)| (key, Strict(value)))))
+            }
+            scalar => scalar.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        if self.0.is_object() {
+            return self.deserialize_any(visitor);
+        }
+        Err(Self::Error::custom(format!("is not a map: write one with {}", fields.join(", "))))
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        if self.0.is_string() {
+            return self.0.deserialize_enum(name, variants, visitor);
+        }
+        Err(Self::Error::custom(format!("is not text: write one of {}", variants.join(", "))))
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        if self.0.is_null() { visitor.visit_none() } else { visitor.visit_some(self) }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Self::Error> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple
+        tuple_struct map identifier ignored_any
     }
 }
 

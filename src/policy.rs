@@ -3,6 +3,8 @@
 //! Strict: an unknown field, a wrong type, a bad selector or an impossible quantity is an error that names the field and says
 //! what would be right. Knows neither files nor the cluster; documents come in as trees.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -93,7 +95,36 @@ impl PolicySet {
             }));
         }
         set.profiles.sort_by(|a, b| (a.spec.order, &a.name).cmp(&(b.spec.order, &b.name)));
+        set.refuse_circles(documents, &mut errors);
         (set, errors)
+    }
+
+    /// Takes out profiles that select pods by a label which a profile adds: whether they match would depend on how often the
+    /// webhook has been asked already.
+    fn refuse_circles(&mut self, documents: &[Document<'_>], errors: &mut Vec<PolicyError>) {
+        let added: BTreeMap<String, String> = self
+            .profiles
+            .iter()
+            .flat_map(|profile| profile.spec.labels.keys().map(|key| (key.clone(), profile.name.clone())))
+            .collect();
+        self.profiles.retain(|profile| {
+            let selector = &profile.spec.matches.pod_selector;
+            let Some((key, by)) = added.iter().find(|(key, _)| selector.mentions(key)) else { return true };
+            let document = documents.iter().position(|document| {
+                document.tree.str("kind") == Some("PodProfile")
+                    && document.tree.path(&["metadata", "name"]).and_then(Node::as_str) == Some(&profile.name)
+            });
+            errors.push(PolicyError {
+                document: document.unwrap_or_default(),
+                policy: format!("PodProfile/{}", profile.name),
+                field: "spec.match.podSelector".to_owned(),
+                pointer: "/spec/match/podSelector".to_owned(),
+                message: format!(
+                    "selects by label {key}, which PodProfile/{by} adds: select by labels that the pods' authors write"
+                ),
+            });
+            false
+        });
     }
 
     /// Adds one object when it is without fault.
@@ -107,6 +138,7 @@ impl PolicySet {
             problems.add("/metadata/name", "is missing: give the policy a name");
             return;
         };
+        problems.object_name("/metadata/name", &name);
         if self.has(&object.kind, &name) {
             problems.add("/metadata/name", format!("there are two objects {}/{name}: rename one of them", object.kind));
             return;
@@ -186,12 +218,12 @@ mod tests {
         errors.into_iter().map(|error| (error.field, error.message)).collect()
     }
 
-    fn guard(spec: Value) -> Value {
-        json!({"apiVersion": API_VERSION, "kind": "GuardPolicy", "metadata": {"name": "g"}, "spec": spec})
+    fn guard(spec: impl Into<Value>) -> Value {
+        json!({"apiVersion": API_VERSION, "kind": "GuardPolicy", "metadata": {"name": "g"}, "spec": spec.into()})
     }
 
-    fn profile(spec: Value) -> Value {
-        json!({"apiVersion": API_VERSION, "kind": "PodProfile", "metadata": {"name": "p"}, "spec": spec})
+    fn profile(spec: impl Into<Value>) -> Value {
+        json!({"apiVersion": API_VERSION, "kind": "PodProfile", "metadata": {"name": "p"}, "spec": spec.into()})
     }
 
     #[track_caller]

@@ -14,8 +14,9 @@ const WARNING_LENGTH: usize = 120;
 /// More warnings than this are not read.
 const WARNINGS: usize = 8;
 
-/// More findings than this do not fit a terminal; the rest is counted.
-const FINDINGS: usize = 20;
+/// A manifest that a person wrote has fewer findings than this, and all of them are named. The rest is counted: an object
+/// made to have a hundred thousand would make an answer larger than itself.
+const FINDINGS: usize = 100;
 
 impl Outcome {
     /// Whether the object may pass.
@@ -59,8 +60,9 @@ impl Outcome {
         let mut rules: Vec<&str> = denied.iter().map(|verdict| verdict.finding.rule).collect();
         rules.sort_unstable();
         rules.dedup();
-        let _ = write!(message, "\nWhy: supercargo explain {}", rules.join(" | "));
-        Refusal { message, causes: denied.into_iter().map(cause).collect() }
+        let explain: Vec<String> = rules.iter().map(|rule| format!("supercargo explain {rule}")).collect();
+        let _ = write!(message, "\nWhy: {}", explain.join("; "));
+        Refusal { message, causes: denied.into_iter().take(FINDINGS).map(cause).collect() }
     }
 
     fn wire_warnings(&self) -> Vec<String> {
@@ -71,9 +73,10 @@ impl Outcome {
             };
             format!("[{}] {}{why}", verdict.finding.rule, verdict.finding.sentence())
         });
-        let mut warnings: Vec<String> = self.warnings.iter().cloned().chain(verdicts).collect();
-        if warnings.len() > WARNINGS {
-            let more = warnings.len() - (WARNINGS - 1);
+        let count = self.warnings.len() + self.with(Action::Warn).count();
+        let mut warnings: Vec<String> = self.warnings.iter().cloned().chain(verdicts).take(WARNINGS).collect();
+        if count > WARNINGS {
+            let more = count - (WARNINGS - 1);
             warnings.truncate(WARNINGS - 1);
             warnings.push(format!("… and {more} more: `supercargo check` lists them all"));
         }
@@ -84,7 +87,13 @@ impl Outcome {
     /// keeps the values apart by key only.
     fn audit_annotations(&self) -> BTreeMap<String, String> {
         let mut annotations = BTreeMap::new();
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
         let mut note = |key: &str, text: String| {
+            let count = counts.entry(key.to_owned()).or_default();
+            *count += 1;
+            if *count > FINDINGS {
+                return;
+            }
             let entry: &mut String = annotations.entry(key.to_owned()).or_default();
             if !entry.is_empty() {
                 entry.push_str("; ");
@@ -107,6 +116,11 @@ impl Outcome {
         }
         if let Some(reason) = &self.held_back {
             note("patch-held-back", reason.clone());
+        }
+        for (key, count) in counts.into_iter().filter(|(_, count)| *count > FINDINGS) {
+            if let Some(entry) = annotations.get_mut(&key) {
+                let _ = write!(entry, "; … and {} more", count - FINDINGS);
+            }
         }
         annotations
     }

@@ -29,16 +29,26 @@ pub(super) fn known_as(workload: &Workload<'_>, name: &str, kind: &str, trusted:
     let mut known = vec![(kind.to_owned(), name.to_owned())];
     if let Some((kind, name)) = workload.controller().filter(|_| trusted) {
         known.push((kind.to_owned(), name.to_owned()));
-        let above = match kind {
-            "ReplicaSet" => Some("Deployment"),
-            "Job" => Some("CronJob"),
+        let above = match (kind, name.rsplit_once('-')) {
+            ("ReplicaSet", Some((stem, hash))) if is_template_hash(hash) => Some(("Deployment", stem)),
+            ("Job", Some((stem, minutes))) if is_schedule(minutes) => Some(("CronJob", stem)),
             _ => None,
         };
-        if let (Some(above), Some((stem, _))) = (above, name.rsplit_once('-')) {
-            known.push((above.to_owned(), stem.to_owned()));
-        }
+        known.extend(above.map(|(kind, stem)| (kind.to_owned(), stem.to_owned())));
     }
     known
+}
+
+/// What the Deployment controller puts behind a ReplicaSet's name: a 32-bit number in letters that spell no words
+/// (apimachinery's `SafeEncodeString`). A ReplicaSet that a person called `team-web` is not the Deployment `team`'s.
+fn is_template_hash(text: &str) -> bool {
+    (1..=10).contains(&text.len()) && text.bytes().all(|b| b"bcdfghjklmnpqrstvwxz2456789".contains(&b))
+}
+
+/// What the CronJob controller puts behind a Job's name: the minutes since 1970, eight digits from 1989 to 2160. A Job that
+/// a person called `scan-2` is not the CronJob `scan`'s.
+fn is_schedule(text: &str) -> bool {
+    text.len() == 8 && text.bytes().all(|b| b.is_ascii_digit())
 }
 
 #[cfg(test)]

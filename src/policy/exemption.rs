@@ -10,6 +10,7 @@ use super::selector::any_glob;
 use crate::fields::Problems;
 use crate::finding::Finding;
 use crate::rules;
+use crate::workload::KINDS;
 
 /// `spec` of an Exemption.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -76,6 +77,17 @@ impl Exemption {
         }
         if spec.matches.namespaces.is_empty() {
             problems.add("/spec/match/namespaces", "is missing: name the namespaces, or write [\"*\"] for all of them");
+        }
+        // Outside of the cluster every kind is searched for secrets; the other rules look at workloads only.
+        let searches = spec.rules.iter().filter_map(|id| rules::find(id)).any(|rule| rule.searches);
+        for (index, kind) in spec.matches.kinds.iter().enumerate() {
+            if !searches && !KINDS.iter().any(|known| known.name == kind) {
+                let known: Vec<_> = KINDS.iter().map(|known| known.name).collect();
+                problems.add(
+                    format!("/spec/match/kinds/{index}"),
+                    format!("{kind:?} is not judged by these rules: write one of {}", known.join(", ")),
+                );
+            }
         }
         match spec.expires.parse::<Date>() {
             Ok(expires) if spec.expires.len() == 10 => Some(Exemption { name, spec, expires }),

@@ -254,6 +254,16 @@ fn known_proxies() -> Vec<String> {
 /// Volume types that a profile may add: none of them gives a pod more than the namespace or the storage has.
 const VOLUME_TYPES: [&str; 6] = ["persistentVolumeClaim", "emptyDir", "configMap", "ephemeral", "nfs", "csi"];
 
+/// Fields without which a volume of a type means nothing.
+const NEEDED: [(&str, &str); 6] = [
+    ("persistentVolumeClaim", "claimName"),
+    ("configMap", "name"),
+    ("ephemeral", "volumeClaimTemplate"),
+    ("nfs", "server"),
+    ("nfs", "path"),
+    ("csi", "driver"),
+];
+
 /// A compiled PodProfile.
 #[derive(Clone, Debug)]
 pub struct Profile {
@@ -331,6 +341,12 @@ fn check_placement(placement: &Placement, problems: &mut Problems) {
     for (index, toleration) in placement.tolerations.iter().enumerate() {
         let at = format!("/spec/placement/tolerations/{index}");
         let exists = toleration.operator == Some(TolerationOperator::Exists);
+        if let Some(key) = &toleration.key {
+            problems.label_key(&format!("{at}/key"), key);
+        }
+        if let Some(value) = &toleration.value {
+            problems.label_value(&at, "value", value);
+        }
         if toleration.key.is_none() && !exists {
             problems.add(&at, "has no key: name the taint's key, or write operator: Exists to tolerate every taint");
         }
@@ -370,6 +386,14 @@ fn check_placement(placement: &Placement, problems: &mut Problems) {
 fn check_amounts(at: &str, amounts: &Amounts, problems: &mut Problems) {
     for (side, map) in [("requests", &amounts.requests), ("limits", &amounts.limits)] {
         for (resource, amount) in map {
+            let standard = matches!(resource.as_str(), "cpu" | "memory" | "ephemeral-storage")
+                || resource.starts_with("hugepages-");
+            if !standard && !resource.contains('/') {
+                problems.add(
+                    format!("{at}/{side}/{}", escape(resource)),
+                    format!("there is no resource {resource:?}: write cpu, memory, ephemeral-storage, or one with a domain such as nvidia.com/gpu"),
+                );
+            }
             problems.quantity(&format!("{at}/{side}/{}", escape(resource)), &amount.0);
         }
     }
@@ -398,19 +422,36 @@ fn check_volumes(spec: &PodProfileSpec, problems: &mut Problems) {
             Some(name) if names.contains(&name) => {
                 problems.add(format!("{at}/name"), format!("{name:?} is there twice"));
             }
-            Some(name) => names.push(name),
+            Some(name) => {
+                problems.part_name(&format!("{at}/name"), name);
+                names.push(name);
+            }
         }
         let sources: Vec<&String> = volume.keys().filter(|key| *key != "name").collect();
         match sources.as_slice() {
             [source] if VOLUME_TYPES.contains(&source.as_str()) => {
                 let pointer = format!("{at}/{}", escape(source));
                 match &volume[*source] {
-                    Value::Object(fields) if *source == "persistentVolumeClaim" => {
-                        if !fields.get("claimName").is_some_and(Value::is_string) {
-                            problems.add(format!("{pointer}/claimName"), "is missing: name the PersistentVolumeClaim");
+                    // Without it the API server would refuse every pod that the profile matches.
+                    Value::Object(fields) => {
+                        for (_, field) in NEEDED.iter().filter(|(needing, _)| needing == source) {
+                            let given = match fields.get(*field) {
+                                Some(Value::String(text)) => !text.is_empty(),
+                                Some(Value::Object(map)) => !map.is_empty(),
+                                _ => false,
+                            };
+                            if !given {
+                                problems.add(
+                                    format!("{pointer}/{field}"),
+                                    format!("is missing: a volume of type {source} needs it"),
+                                );
+                            }
+                        }
+                        if let Some(limit) = fields.get("sizeLimit").filter(|_| *source == "emptyDir") {
+                            let text = limit.as_str().map_or_else(|| limit.to_string(), str::to_owned);
+                            problems.quantity(&format!("{pointer}/sizeLimit"), &text);
                         }
                     }
-                    Value::Object(_) => {}
                     _ => problems.add(pointer, "is not a map"),
                 }
             }
@@ -426,14 +467,22 @@ fn check_volumes(spec: &PodProfileSpec, problems: &mut Problems) {
         if !names.contains(&mount.volume.as_str()) {
             problems.add(format!("{at}/volume"), format!("{:?} is none of the profile's volumes", mount.volume));
         }
-        if !mount.mount_path.starts_with('/')
-            || mount.mount_path.contains(':')
-            || mount.mount_path.split('/').any(|part| part == "..")
-        {
+        let plain = mount
+            .mount_path
+            .strip_prefix('/')
+            .is_some_and(|path| path.split('/').all(|part| !matches!(part, "" | "." | "..")) && !path.contains(':'));
+        if !plain {
             problems.add(
                 format!("{at}/mountPath"),
-                format!("{:?} is no absolute path: write one without '..' and ':'", mount.mount_path),
+                format!("{:?} is no plain absolute path: write one such as /src, without '..', '//', ':' and a '/' at its end", mount.mount_path),
             );
+        }
+        for (list, names) in [("containers", &mount.containers), ("exceptContainers", &mount.except_containers)] {
+            for (position, name) in names.iter().enumerate() {
+                if !(name == "*" && list == "containers") {
+                    problems.part_name(&format!("{at}/{list}/{position}"), name);
+                }
+            }
         }
         if mount.containers.is_empty() {
             problems

@@ -148,6 +148,8 @@ pub fn glob(pattern: &str, name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -173,7 +175,6 @@ mod tests {
             let selector: LabelSelector = serde_json::from_value(yaml).unwrap();
             selector.matches(|key| labels.get(key).copied())
         };
-        use serde_json::json;
         assert!(selects(json!({})));
         assert!(selects(json!({"matchLabels": {"app": "web"}})));
         assert!(!selects(json!({"matchLabels": {"app": "db"}})));

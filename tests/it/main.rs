@@ -3,6 +3,8 @@
 // clippy.toml allows these in `#[test]` functions; what they call is test code as well.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
+mod cli;
+mod documents;
 mod image;
 mod semantics;
 #[cfg(feature = "server")]

@@ -1,6 +1,16 @@
 //! DESIGN §4, line by line: the doc comment of a test quotes the line that it holds.
 
+mod answers;
+mod decisions;
+mod exemptions;
+mod limits;
+mod owners;
 mod patches;
 mod placement;
+mod policies;
+mod policies_strict;
+mod probes;
 mod profiles;
 mod ratchet;
+mod resources;
+mod volumes;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use supercargo::engine::{Engine, Facts, Outcome, Settings};
 use supercargo::facts::Namespace;
 use supercargo::policy::{Document, PolicyError, PolicySet};
-use supercargo::review::{self, Body};
+use supercargo::review;
 use supercargo::tree::Node;
 
 /// The built-in guard and profile.
@@ -81,7 +81,7 @@ impl World {
     pub fn mutate(&self, review: &Review) -> Answer {
         let bytes = review.bytes(&self.namespace.name);
         let request = review::read(&bytes).unwrap();
-        Answer::new(self.engine.mutate(&request, self.facts()).unwrap(), review)
+        Answer::new(self.engine.mutate(&request, self.facts()).unwrap())
     }
 
     /// Through the wire and back, at the validating door.
@@ -89,16 +89,15 @@ impl World {
     pub fn validate(&self, review: &Review) -> Answer {
         let bytes = review.bytes(&self.namespace.name);
         let request = review::read(&bytes).unwrap();
-        Answer::new(self.engine.validate(&request, self.facts()).unwrap(), review)
+        Answer::new(self.engine.validate(&request, self.facts()).unwrap())
     }
 
     /// What `supercargo check` would say.
     #[track_caller]
     pub fn check(&self, object: &Value) -> Answer {
-        let mut request = supercargo::engine::create_request(Node::from(object.clone()), &self.namespace.name);
-        request.old_object = Body::Absent;
-        let review = Review::create(object.clone());
-        Answer::new(self.engine.check(&request, self.facts()).unwrap(), &review)
+        let object = with(object.clone(), "/metadata/namespace", json!(self.namespace.name));
+        let request = supercargo::engine::create_request(Node::from(object), "");
+        Answer::new(self.engine.check(&request, self.facts()).unwrap())
     }
 
     /// Mutates at CREATE, applies the patch, and validates the result, as the API server does.
@@ -151,12 +150,6 @@ impl Review {
         }
     }
 
-    /// The same, of YAML.
-    #[track_caller]
-    pub fn create_yaml(text: &str) -> Review {
-        Review::create(yaml(text))
-    }
-
     /// A person changes something.
     pub fn update(old: Value, object: Value) -> Review {
         Review { old, operation: "UPDATE", ..Review::create(object) }
@@ -202,7 +195,7 @@ pub struct Answer {
 
 impl Answer {
     #[track_caller]
-    fn new(outcome: Outcome, _: &Review) -> Answer {
+    fn new(outcome: Outcome) -> Answer {
         let uid = "3f6b8a3e-8f0e-4a93-9d0b-0d5e5d0b8c52";
         let wire: Value = serde_json::from_slice(&outcome.response().encode(uid)).unwrap();
         let wire = wire["response"].clone();
@@ -290,7 +283,7 @@ impl Answer {
 /// A scan Job's pod as its controller sends it, after the API server's defaults.
 pub fn scan_pod() -> Value {
     yaml(
-        r#"
+        r"
 apiVersion: v1
 kind: Pod
 metadata:
@@ -315,7 +308,7 @@ spec:
   tolerations:
     - {key: node.kubernetes.io/not-ready, operator: Exists, effect: NoExecute, tolerationSeconds: 300}
     - {key: node.kubernetes.io/unreachable, operator: Exists, effect: NoExecute, tolerationSeconds: 300}
-"#,
+",
     )
 }
 

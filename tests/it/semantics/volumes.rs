@@ -1,0 +1,154 @@
+//! §5 volumes and mounts, and rule profile-volume.
+
+use serde_json::{Value, json};
+
+use crate::support::*;
+
+const SOURCE: &str = "/metadata/annotations/supercargo.dev~1source";
+const MOUNTS: &str = "/spec/containers/0/volumeMounts";
+
+fn admit(pod: Value) -> (Value, Answer) {
+    World::built_in().admit(&Review::create(pod))
+}
+
+fn mount_of<'a>(pod: &'a Value, container: &str, path: &str) -> Option<&'a Value> {
+    let lists = ["containers", "initContainers"];
+    let containers = lists.iter().flat_map(|list| pod["spec"][list].as_array().into_iter().flatten());
+    containers
+        .filter(|c| c["name"] == container)
+        .flat_map(|c| c["volumeMounts"].as_array().into_iter().flatten())
+        .find(|mount| mount["mountPath"] == path)
+}
+
+/// "subPathFrom: {annotation, prefix: "{namespace}/", required: true}   # relative, no "..", no symlink tricks"
+#[test]
+fn the_folder_comes_from_the_annotation_and_stays_below_its_prefix() {
+    for folder in ["web-shop", "team/web-shop", "..hidden", "a b"] {
+        let (stored, answer) = admit(with(scan_pod(), SOURCE, json!(folder)));
+        answer.assert_clean();
+        assert_eq!(mount_of(&stored, "scan", "/src").unwrap()["subPath"], format!("scans/{folder}"));
+    }
+    for folder in
+        ["../billing", "/etc", "a/../../b", "a//b", "a/", ".", "./a", "$(EVIL)", "a\\..\\b", "C:x", "a\nb", ""]
+    {
+        let (stored, answer) = admit(with(scan_pod(), SOURCE, json!(folder)));
+        answer.assert_refused(&["profile-volume /metadata/annotations/supercargo.dev~1source"]);
+        assert_eq!(mount_of(&stored, "scan", "/src"), None, "{folder}");
+    }
+    let (_, answer) = admit(without(scan_pod(), SOURCE));
+    answer.assert_refused(&["profile-volume /metadata/annotations/supercargo.dev~1source"]);
+    assert!(answer.message().contains("annotation supercargo.dev/source is missing"), "{}", answer.message());
+}
+
+/// A folder that is not required: the prefix alone, or the whole volume.
+#[test]
+fn a_folder_that_is_not_required() {
+    let world = |prefix: &str| {
+        World::new(&[&format!(
+            "{{kind: PodProfile, spec: {{match: {{}}, volumes: [{{name: src, emptyDir: {{}}}}], volumeMounts: [{{volume: src, mountPath: /src, subPathFrom: {{annotation: x.io/folder, prefix: '{prefix}', required: false}}}}]}}}}"
+        )])
+    };
+    let (stored, answer) = world("{namespace}/").admit(&Review::create(scan_pod()));
+    answer.assert_clean();
+    assert_eq!(mount_of(&stored, "scan", "/src").unwrap()["subPath"], "scans");
+    let (stored, _) = world("").admit(&Review::create(scan_pod()));
+    assert_eq!(mount_of(&stored, "scan", "/src"), Some(&json!({"name": "src", "mountPath": "/src"})));
+}
+
+/// "containers: ["*"]: app containers, but no known injected proxy (exceptContainers)"; "the more specific entry wins"
+#[test]
+fn who_gets_a_mount() {
+    let pod = with(scan_pod(), "/spec/containers/1", json!({"name": "istio-proxy", "image": "i"}));
+    let pod = with(pod, "/spec/containers/2", json!({"name": "report", "image": "r"}));
+    let pod = with(
+        pod,
+        "/spec/initContainers",
+        json!([{"name": "fetch"}, {"name": "prepare"}, {"name": "proxy", "restartPolicy": "Always"}]),
+    );
+    let (stored, answer) = admit(pod);
+    answer.assert_clean();
+    assert_eq!(mount_of(&stored, "scan", "/src").unwrap()["readOnly"], true);
+    assert_eq!(mount_of(&stored, "report", "/src").unwrap()["readOnly"], true);
+    assert_eq!(mount_of(&stored, "fetch", "/src").unwrap().get("readOnly"), None, "named: the writer");
+    for none in ["istio-proxy", "prepare", "proxy"] {
+        assert_eq!(mount_of(&stored, none, "/src"), None, "{none}");
+    }
+    // An app container called fetch is the writer, too.
+    let (stored, _) = admit(with(scan_pod(), "/spec/containers/0/name", json!("fetch")));
+    assert_eq!(mount_of(&stored, "fetch", "/src").unwrap().get("readOnly"), None);
+}
+
+/// "volume: same name, same source: kept; other source: not added, refused by `profile-volume`"
+#[test]
+fn a_volume_of_the_same_name() {
+    let own =
+        json!({"name": "supercargo-source", "persistentVolumeClaim": {"claimName": "scan-source", "readOnly": true}});
+    let (stored, answer) = admit(with(scan_pod(), "/spec/volumes/-", own));
+    answer.assert_clean();
+    assert_eq!(stored["spec"]["volumes"].as_array().unwrap().len(), 2);
+    for other in [
+        json!({"emptyDir": {}}),
+        json!({"persistentVolumeClaim": {"claimName": "mine"}}),
+        json!({"hostPath": {"path": "/"}}),
+        json!({}),
+    ] {
+        let other = with(other, "/name", json!("supercargo-source"));
+        let (stored, answer) = admit(with(scan_pod(), "/spec/volumes/-", other.clone()));
+        answer.assert_refused(&["profile-volume /spec/volumes/1"]);
+        assert_eq!(stored["spec"]["volumes"][1], other);
+        assert_eq!(mount_of(&stored, "scan", "/src"), None, "the other volume is not mounted in its place");
+    }
+}
+
+/// "mount: same mountPath, same volume: kept; another volume: refused by `profile-volume`"
+#[test]
+fn a_mount_at_the_same_path() {
+    let own = json!({"name": "supercargo-source", "mountPath": "/src/", "subPath": "mine"});
+    let (stored, answer) = admit(with(scan_pod(), &format!("{MOUNTS}/-"), own.clone()));
+    answer.assert_clean();
+    assert_eq!(stored.pointer(MOUNTS).unwrap()[1], own);
+    assert_eq!(stored.pointer(MOUNTS).unwrap().as_array().unwrap().len(), 2);
+    for path in ["/src", "/src/"] {
+        let other = with(scan_pod(), &format!("{MOUNTS}/-"), json!({"name": "mine", "mountPath": path}));
+        let (stored, answer) = admit(with(other, "/spec/volumes/-", json!({"name": "mine", "emptyDir": {}})));
+        answer.assert_refused(&["profile-volume /spec/containers/0/volumeMounts"]);
+        assert_eq!(stored.pointer(MOUNTS).unwrap().as_array().unwrap().len(), 2);
+    }
+    // Below and above it is another path.
+    let below = with(scan_pod(), &format!("{MOUNTS}/-"), json!({"name": "mine", "mountPath": "/src/cache"}));
+    let (stored, answer) = admit(with(below, "/spec/volumes/-", json!({"name": "mine", "emptyDir": {}})));
+    answer.assert_clean();
+    assert!(mount_of(&stored, "scan", "/src").is_some());
+}
+
+/// "claim absent or not ReadWriteMany (Warn)"; where claims are not known nothing is said
+#[test]
+fn a_claim_that_cannot_work_is_warned_about() {
+    let claim = |name: &str, mode: &str| {
+        format!("{{kind: PersistentVolumeClaim, metadata: {{name: {name}}}, spec: {{accessModes: [{mode}]}}}}")
+    };
+    let review = Review::create(scan_pod());
+    for (name, mode, warned) in [
+        ("scan-source", "ReadWriteMany", false),
+        ("scan-source", "ReadOnlyMany", false),
+        ("scan-source", "ReadWriteOnce", true),
+        ("scan-source", "ReadWriteOncePod", true),
+        ("another", "ReadWriteMany", true),
+    ] {
+        let (_, answer) = World::built_in().knows(&claim(name, mode)).admit(&review);
+        assert!(answer.allowed(), "{}", answer.message());
+        assert_eq!(answer.warned().len(), usize::from(warned), "{name} {mode}");
+    }
+    World::built_in().admit(&review).1.assert_clean();
+}
+
+/// The template is told first, at its own pointers.
+#[test]
+fn a_template_is_refused_before_its_pods_are() {
+    let pod = without(scan_pod(), SOURCE);
+    let cron = json!({"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "c"},
+        "spec": {"jobTemplate": {"spec": {"template": {"metadata": pod["metadata"], "spec": pod["spec"]}}}}});
+    World::built_in().validate(&Review::create(cron)).assert_refused(&[
+        "profile-volume /spec/jobTemplate/spec/template/metadata/annotations/supercargo.dev~1source",
+    ]);
+}
