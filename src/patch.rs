@@ -178,19 +178,20 @@ impl<'a> Editor<'a> {
 
 /// Where the operations of a patch go, as a tree.
 #[derive(Default)]
-struct Touched<'p> {
+struct Touched {
     /// An operation ends here.
     itself: bool,
-    below: BTreeMap<Cow<'p, str>, Touched<'p>>,
+    below: BTreeMap<String, Touched>,
 }
 
-impl<'p> Touched<'p> {
-    fn at(&mut self, path: &'p Pointer) {
-        let place = path.tokens().fold(self, |place, token| place.below.entry(token.decoded()).or_default());
+impl Touched {
+    fn at(&mut self, path: &Pointer) {
+        let place =
+            path.tokens().fold(self, |place, token| place.below.entry(token.decoded().into_owned()).or_default());
         place.itself = true;
     }
 
-    fn below(&self, key: &str) -> Option<&Touched<'p>> {
+    fn below(&self, key: &str) -> Option<&Touched> {
         self.below.get(key)
     }
 
