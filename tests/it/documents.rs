@@ -50,7 +50,9 @@ fn the_readme_shows_what_the_program_prints() {
 #[test]
 fn every_command_in_the_readme_is_run_somewhere() {
     let (readme, makefile) = (read("README.md"), read("Makefile"));
-    for line in blocks(&readme, "sh").iter().flat_map(|block| block.lines()).map(command).filter(|line| !line.is_empty()) {
+    for line in
+        blocks(&readme, "sh").iter().flat_map(|block| block.lines()).map(command).filter(|line| !line.is_empty())
+    {
         match line.split_once(' ').unwrap_or((line, "")) {
             ("make", target) => assert!(makefile.contains(&format!("\n{target}:")), "there is no target {target}"),
             ("supercargo", arguments) => {
@@ -87,7 +89,8 @@ fn bad_examples_are_refused_for_what_their_names_say() {
         let output = supercargo(&["check", "-o", "json", &format!("manifests/examples/bad/{file}.yaml")]);
         assert_eq!(output.status.code(), Some(1), "{file}");
         let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-        let mut found: Vec<&str> = report["findings"].as_array().unwrap().iter().map(|f| f["rule"].as_str().unwrap()).collect();
+        let mut found: Vec<&str> =
+            report["findings"].as_array().unwrap().iter().map(|f| f["rule"].as_str().unwrap()).collect();
         found.sort_unstable();
         found.dedup();
         assert_eq!(found, rules, "{file}");
