@@ -3,7 +3,9 @@
 // clippy.toml allows these in `#[test]` functions; what they call is test code as well.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
+mod corpus;
 mod image;
+mod properties;
 mod semantics;
 #[cfg(feature = "server")]
 mod server;
