@@ -2,10 +2,6 @@
 
 use serde_json::{Value, json};
 
-/// A policy set such as the built-in one: probes, limits, secrets, and a profile for scan pods.
-pub const POLICIES: [&str; 2] =
-    [include_str!("../manifests/policies/baseline.yaml"), include_str!("../manifests/policies/scan.yaml")];
-
 fn managed_fields() -> Value {
     json!([{"manager": "kube-controller-manager", "operation": "Update", "apiVersion": "v1", "time": "2026-11-21T10:00:00Z",
         "fieldsType": "FieldsV1", "fieldsV1": {"f:metadata": {"f:generateName": {}, "f:labels": {".": {}, "f:app.kubernetes.io/component": {},
@@ -54,24 +50,25 @@ pub fn scan_pod() -> Value {
         "priority": 0, "enableServiceLinks": true, "preemptionPolicy": "PreemptLowerPriority"}, "status": {}})
 }
 
-/// A Deployment of about 100 KB with nothing to refuse: many variables.
-pub fn deployment() -> Value {
+/// A Deployment with nothing to refuse: 4 KB with 25 variables, 100 KB with 1,000.
+pub fn deployment(variables: usize) -> Value {
     let probe = json!({"httpGet": {"path": "/healthz", "port": 8080}});
     json!({"kind": "Deployment", "apiVersion": "apps/v1", "metadata": {"name": "web", "namespace": "shop", "managedFields": managed_fields()},
         "spec": {"replicas": 1, "selector": {"matchLabels": {"app": "web"}}, "template": {"metadata": {"labels": {"app": "web"}},
-        "spec": {"containers": [{"name": "app", "image": "registry.example.com/web:1.0", "env": env(1000), "livenessProbe": probe, "readinessProbe": probe,
+        "spec": {"containers": [{"name": "app", "image": "registry.example.com/web:1.0", "env": env(variables), "livenessProbe": probe, "readinessProbe": probe,
         "resources": {"limits": {"cpu": "1", "memory": "1Gi"}, "requests": {"cpu": "1", "memory": "1Gi"}}}], "restartPolicy": "Always"}}}})
 }
 
-/// A ConfigMap of about 1 MB: a properties file.
-pub fn config_map() -> Value {
-    let lines: String = (0..16_000)
+/// A ConfigMap that holds a properties file: 4 KB with 60 lines, 1 MB with 16,000.
+pub fn config_map(lines: usize) -> Value {
+    let lines: Vec<String> = (0..lines)
         .map(|line| format!("section.{line}.title = The title of section number {line}, in words\n"))
         .collect();
+    let lines = lines.concat();
     json!({"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "texts", "namespace": "shop"}, "data": {"texts.properties": lines}})
 }
 
-/// The review of a CREATE.
+/// The review of a CREATE, its members in the order in which the API server writes them: the uid before the object.
 pub fn review(object: &Value, username: &str) -> Vec<u8> {
     let api_version = object["apiVersion"].as_str().unwrap_or_default();
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
@@ -79,10 +76,15 @@ pub fn review(object: &Value, username: &str) -> Vec<u8> {
     let resource = format!("{}s", kind.to_lowercase());
     let gvk = json!({"group": group, "version": version, "kind": kind});
     let gvr = json!({"group": group, "version": version, "resource": resource});
-    let review = json!({"kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1", "request": {
-        "uid": "3f6b8a3e-8f0e-4a93-9d0b-0d5e5d0b8c52", "kind": gvk, "resource": gvr, "requestKind": gvk, "requestResource": gvr,
-        "namespace": object["metadata"]["namespace"], "operation": "CREATE",
-        "userInfo": {"username": username, "uid": "5b2f", "groups": ["system:serviceaccounts", "system:authenticated"]},
-        "object": object, "oldObject": null, "dryRun": false, "options": {"kind": "CreateOptions", "apiVersion": "meta.k8s.io/v1"}}});
-    serde_json::to_vec(&review).unwrap_or_default()
+    let user =
+        json!({"username": username, "uid": "5b2f", "groups": ["system:serviceaccounts", "system:authenticated"]});
+    let namespace = &object["metadata"]["namespace"];
+    format!(
+        "{{\"kind\":\"AdmissionReview\",\"apiVersion\":\"admission.k8s.io/v1\",\"request\":{{\
+         \"uid\":\"3f6b8a3e-8f0e-4a93-9d0b-0d5e5d0b8c52\",\"kind\":{gvk},\"resource\":{gvr},\"requestKind\":{gvk},\
+         \"requestResource\":{gvr},\"namespace\":{namespace},\"operation\":\"CREATE\",\"userInfo\":{user},\
+         \"object\":{object},\"oldObject\":null,\"dryRun\":false,\
+         \"options\":{{\"kind\":\"CreateOptions\",\"apiVersion\":\"meta.k8s.io/v1\"}}}}}}"
+    )
+    .into_bytes()
 }

@@ -59,22 +59,16 @@ Examples:
 
 Exit codes: 0 clean or allowed, 1 refused, 2 could not judge (or wrong usage).";
 
+// Each says itself what it does: a comment here would stand in front of it in the help.
 #[derive(Subcommand)]
 enum Command {
-    /// Answer the API server: the webhook
     #[cfg(feature = "server")]
     Serve(Box<serve::Arguments>),
-    /// Judge manifests: files, folders, stdin
     Check(check::Arguments),
-    /// Show what pods will get, and the pods of templates
     Mutate(mutate::Arguments),
-    /// Answer one AdmissionReview, here or by asking a running webhook
     Review(review::Arguments),
-    /// Why a rule exists, what it sees, how to mend it
     Explain(explain::Arguments),
-    /// Check, list and describe policies
     Policies(policies::Arguments),
-    /// Make certificates for development
     Certs(certs::Arguments),
 }
 

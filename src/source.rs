@@ -241,15 +241,19 @@ impl<'t> Unroll<'_, '_, 't> {
     }
 
     /// `of` is the apiVersion and kind that a list gives to items that do not say.
-    fn object(&mut self, index: usize, at: String, tree: Node<'t>, marks: Marks, of: (&str, &str), lists: usize) {
-        let said = |key| tree.str(key).filter(|text| !text.is_empty());
-        let (api_version, kind) = (said("apiVersion"), said("kind"));
-        let (Some(api_version), Some(kind)) =
-            (api_version.or(Some(of.0).filter(|v| !v.is_empty())), kind.or(Some(of.1).filter(|k| !k.is_empty())))
-        else {
-            return self.no_object(api_version.is_none() && kind.is_none(), &tree, &marks);
+    fn object(&mut self, index: usize, at: String, mut tree: Node<'t>, marks: Marks, of: (&str, &str), lists: usize) {
+        if let Node::Object(map) = &mut tree {
+            for (key, given) in [("apiVersion", of.0), ("kind", of.1)] {
+                if !given.is_empty() && map.get(key).and_then(Node::as_str).is_none_or(str::is_empty) {
+                    map.insert(key, Node::String(given.to_owned().into()));
+                }
+            }
+        }
+        let said = |key| tree.str(key).filter(|text| !text.is_empty()).map(str::to_owned);
+        let (api_version, kind) = match (said("apiVersion"), said("kind")) {
+            (Some(api_version), Some(kind)) => (api_version, kind),
+            (api_version, kind) => return self.no_object(api_version.is_none() && kind.is_none(), &tree, &marks),
         };
-        let (api_version, kind) = (api_version.to_owned(), kind.to_owned());
         if let Some(of_kind) =
             kind.strip_suffix("List").filter(|_| tree.get("items").is_some_and(|i| i.as_array().is_some()))
         {

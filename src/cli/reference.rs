@@ -82,10 +82,15 @@ fn cell(text: &str) -> String {
 fn command_line() -> String {
     let mut page = format!("{MADE}# Command line\n");
     // The width of the page, whatever terminal this runs in.
-    let mut command = Arguments::command().term_width(100);
+    let mut command = without_environment(Arguments::command().term_width(100));
     command.build();
     section(&mut page, &mut command, 2);
     page
+}
+
+/// What the variables hold on this machine is nobody's business.
+fn without_environment(command: clap::Command) -> clap::Command {
+    command.mut_args(|argument| argument.hide_env_values(true)).mut_subcommands(without_environment)
 }
 
 fn section(page: &mut String, command: &mut clap::Command, level: usize) {

@@ -104,8 +104,8 @@ pub struct Arguments {
     #[arg(long, value_name = "N", env = "SUPERCARGO_MAX_REQUESTS", default_value = "512")]
     max_requests: usize,
 
-    /// MiB that the bodies of large reviews (above 64 KiB) may take together, at least 32; more wait until their deadline
-    #[arg(long, value_name = "MIB", env = "SUPERCARGO_MAX_BODIES_MIB", default_value = "64")]
+    /// MiB that the bodies of large reviews (above 64 KiB) may take together; more wait, and a larger one is read alone
+    #[arg(long, value_name = "MIB", env = "SUPERCARGO_MAX_BODIES_MIB", default_value = "8")]
     max_bodies_mib: usize,
 
     /// What one line of the log looks like
@@ -136,7 +136,8 @@ enum LogLevel {
 pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     log::start(arguments.log_format, arguments.log_level);
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
-    let large = cores.saturating_sub(1).max(1);
+    // Two, so that one that takes for ever does not stop all others; half of the cores stay with the small ones.
+    let large = (cores / 2).max(2);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         // With one worker a request would wait for whatever else the worker does.
         .worker_threads(cores.max(2))
@@ -259,7 +260,7 @@ mod tests {
         let line = Line::parse_from(["serve", "--tls-cert", "c", "--tls-key", "k"]);
         assert_eq!(line.arguments.exclude_namespaces[..2], ["kube-*", "supercargo"]);
         let options = options(line.arguments, 1);
-        assert_eq!(options.load.body_bytes, 64 << 20);
+        assert_eq!(options.load.body_bytes, 8 << 20);
         assert_eq!(options.drain.delay, Duration::from_secs(5));
         assert!(Line::try_parse_from(["serve"]).is_err());
     }

@@ -28,6 +28,7 @@ fn property(text: &str) -> String {
 impl<W: Write> Report for Github<W> {
     fn judged(&mut self, judged: &Judged<'_>) -> io::Result<()> {
         let object = judged.object();
+        let object = printable(&object);
         for located in &judged.findings {
             let verdict = &located.verdict;
             let command = match verdict.action {

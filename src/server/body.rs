@@ -27,8 +27,11 @@ pub(super) const SMALL: usize = 64 << 10;
 const LEFTOVER_TIME: Duration = Duration::from_secs(1);
 const LEFTOVER_BYTES: usize = 2 * MAX_BODY;
 
-/// The bytes of large bodies that may be held at once.
-pub(super) struct Budget(Arc<Semaphore>);
+/// The bytes of large bodies that may be held at once. A body that is larger than all of it is read alone.
+pub(super) struct Budget {
+    bytes: u32,
+    free: Arc<Semaphore>,
+}
 
 /// A body and its share of the budget.
 pub(super) struct Read {
@@ -38,15 +41,17 @@ pub(super) struct Read {
 }
 
 impl Budget {
-    /// A budget of `bytes`, but never too small for one body.
+    /// A budget of `bytes`.
     pub fn new(bytes: usize) -> Budget {
-        Budget(Arc::new(Semaphore::new(bytes.clamp(MAX_BODY, Semaphore::MAX_PERMITS))))
+        // A semaphore gives out at most as many permits at a time as fit into 32 bits.
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX >> 3).max(1);
+        Budget { bytes, free: Arc::new(Semaphore::new(bytes as usize)) }
     }
 
     async fn share(&self, bytes: usize, deadline: Instant) -> Result<OwnedSemaphorePermit, Fault> {
-        let bytes = u32::try_from(bytes).map_err(|_| Fault::TooLarge)?;
+        let bytes = u32::try_from(bytes).map_or(self.bytes, |bytes| bytes.min(self.bytes));
         // Neither elapsed time nor a closed semaphore (it never is) leaves room for this body.
-        let share = timeout_at(deadline, Arc::clone(&self.0).acquire_many_owned(bytes)).await;
+        let share = timeout_at(deadline, Arc::clone(&self.free).acquire_many_owned(bytes)).await;
         share.ok().and_then(Result::ok).ok_or(Fault::Overloaded)
     }
 
@@ -196,8 +201,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_large_body_waits_for_its_share_and_a_small_one_does_not() {
-        let (budget, metrics) = (Budget::new(MAX_BODY), Metrics::default());
-        let large = || Full::new(Bytes::from(vec![b' '; MAX_BODY]));
+        let (budget, metrics) = (Budget::new(SMALL), Metrics::default());
+        let large = || Full::new(Bytes::from(vec![b' '; SMALL + 1]));
         let first = budget.read(pin!(large()), soon(), &metrics).await.unwrap();
         let second = budget.read(pin!(large()), soon(), &metrics).await;
         assert!(matches!(second, Err(Fault::Overloaded)));

@@ -123,6 +123,11 @@ impl Fault {
         matches!(self, Fault::Panicked)
     }
 
+    /// Whether the time was up when it was decided, so that the answer must leave now.
+    pub(super) fn is_late(&self) -> bool {
+        matches!(self, Fault::SlowBody | Fault::Overloaded | Fault::Deadline)
+    }
+
     /// The HTTP error.
     pub(super) fn answer(&self) -> Answer {
         let (code, reason) = self.code();

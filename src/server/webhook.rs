@@ -82,7 +82,7 @@ impl Door {
 pub struct Load {
     /// Requests between their head and their answer; more wait until their deadline.
     pub requests: usize,
-    /// Bytes of bodies above 64 KiB, over all requests.
+    /// Bytes of bodies above 64 KiB, over all requests; one that is larger than all of it is read alone.
     pub body_bytes: usize,
     /// Bodies above 64 KiB that are judged at the same time.
     pub large: usize,
@@ -90,9 +90,9 @@ pub struct Load {
 
 impl Default for Load {
     fn default() -> Self {
-        // With a small body of 64 KiB in each request and the budget full, bodies take 96 MiB. One large body at a time leaves
-        // a core of two to the small ones.
-        Load { requests: 512, body_bytes: 64 << 20, large: 1 }
+        // Bodies take 40 MiB at most: 512 of 64 KiB, and 8 MiB of larger ones; a single one of up to 32 MiB is read alone.
+        // Judging is what takes time, so more large ones in memory would only wait there.
+        Load { requests: 512, body_bytes: 8 << 20, large: 2 }
     }
 }
 
@@ -147,7 +147,7 @@ impl Webhook {
             }
             Err(fault) => {
                 self.metrics.fault(fault.word());
-                if !body.is_end_stream() && !head.headers.contains_key("expect") {
+                if !body.is_end_stream() && !fault.is_late() && !head.headers.contains_key("expect") {
                     body::discard(body).await;
                 }
                 fault.answer()

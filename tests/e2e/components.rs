@@ -10,7 +10,7 @@ use rcgen::KeyPair;
 use serde_json::json;
 
 use crate::access::{Access, User, token_file};
-use crate::controlplane::{Options, Scoring};
+use crate::controlplane::Options;
 use crate::pki::Ca;
 use crate::processes::{Process, Program};
 use crate::wait::wait_for;
@@ -166,28 +166,12 @@ impl Started {
     }
 
     /// Starts the scheduler.
-    pub fn scheduler(&mut self, binaries: &Path, dir: &Path, access: &Access, options: &Options) -> Result<()> {
-        let strategy = match options.scoring {
-            Scoring::LeastAllocated => "LeastAllocated",
-            Scoring::MostAllocated => "MostAllocated",
-        };
-        let fit = json!({
-            "apiVersion": "kubescheduler.config.k8s.io/v1",
-            "kind": "NodeResourcesFitArgs",
-            "scoringStrategy": {
-                "type": strategy,
-                "resources": [{"name": "cpu", "weight": 1}, {"name": "memory", "weight": 1}],
-            },
-        });
+    pub fn scheduler(&mut self, binaries: &Path, dir: &Path, access: &Access) -> Result<()> {
         let configuration = json!({
             "apiVersion": "kubescheduler.config.k8s.io/v1",
             "kind": "KubeSchedulerConfiguration",
             "clientConnection": {"kubeconfig": access.kubeconfig(User::Scheduler), "qps": 500, "burst": 1000},
             "leaderElection": {"leaderElect": false},
-            "profiles": [{
-                "schedulerName": "default-scheduler",
-                "pluginConfig": [{"name": "NodeResourcesFit", "args": fit}],
-            }],
         });
         let file = file(dir, "scheduler.yaml", &configuration.to_string())?;
         self.run(

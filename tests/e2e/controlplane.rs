@@ -28,31 +28,15 @@ const ATTEMPTS: usize = 3;
 pub struct Options {
     /// The API server shows webhooks a client certificate of [`ControlPlane::webhook_clients`] (when they ask for one).
     pub webhook_client_certificate: bool,
-    /// How the scheduler ranks nodes.
-    pub scoring: Scoring,
     /// How long a pod of a Job runs that does not say so in annotation `e2e.supercargo.dev/run-for`.
     pub job_duration: Duration,
     /// Further flags of the API server, `--name=value`.
     pub apiserver_args: Vec<String>,
 }
 
-/// The scoring strategy of the scheduler's `NodeResourcesFit`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scoring {
-    /// The default: the emptiest node wins.
-    LeastAllocated,
-    /// The fullest node wins: what packs without any webhook.
-    MostAllocated,
-}
-
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            webhook_client_certificate: true,
-            scoring: Scoring::LeastAllocated,
-            job_duration: Duration::from_secs(1),
-            apiserver_args: Vec::new(),
-        }
+        Self { webhook_client_certificate: true, job_duration: Duration::from_secs(1), apiserver_args: Vec::new() }
     }
 }
 
@@ -114,7 +98,7 @@ impl ControlPlane {
         let version = admin.apiserver_version().await?.git_version;
 
         started.controller_manager(binaries, dir, &access, &files)?;
-        started.scheduler(binaries, dir, &access, options)?;
+        started.scheduler(binaries, dir, &access)?;
         started.kwok(binaries, dir, &access, options)?;
         let accounts: Api<ServiceAccount> = Api::namespaced(admin.clone(), "default");
         started.wait_for("the default service account", async || Ok(accounts.get_opt("default").await?)).await?;
@@ -161,8 +145,8 @@ impl ControlPlane {
 }
 
 /// A GET request without a body.
-pub fn http_get(path: &str) -> Result<axum::http::Request<Vec<u8>>> {
-    Ok(axum::http::Request::get(path).body(Vec::new())?)
+pub fn http_get(path: &str) -> Result<hyper::Request<Vec<u8>>> {
+    Ok(hyper::Request::get(path).body(Vec::new())?)
 }
 
 /// The temporary folder. Without etcd's data, which is large and tells nothing, when it is kept.

@@ -4,19 +4,20 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use futures::future::try_join_all;
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingWebhookConfiguration, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
     ValidatingWebhookConfiguration,
 };
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, Pod, ServiceAccount};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, PersistentVolume, Pod, ServiceAccount};
 use kube::api::{DeleteParams, ListParams, PostParams};
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Map, Value, json};
 
-use crate::controlplane::ControlPlane;
+use crate::controlplane::{ControlPlane, http_get};
 use crate::wait::wait_for;
 
 /// For what the controllers do within a second on an idle machine.
@@ -25,8 +26,8 @@ pub const SOON: Duration = Duration::from_secs(60);
 /// The annotation by which a pod of a Job says how long it runs; see `stages.yaml`.
 pub const RUN_FOR: &str = "e2e.supercargo.dev/run-for";
 
-/// Namespaces that the API server makes itself.
-const OF_THE_SYSTEM: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-system"];
+/// Namespaces that the API server makes itself, and ours: it takes seconds to go, and the next installation needs it.
+const KEPT: [&str; 5] = ["default", "kube-node-lease", "kube-public", "kube-system", "supercargo"];
 
 /// Makes an object of its JSON, for `Api::create`.
 pub fn object<K: serde::de::DeserializeOwned>(json: Value) -> Result<K> {
@@ -36,6 +37,39 @@ pub fn object<K: serde::de::DeserializeOwned>(json: Value) -> Result<K> {
 /// Makes a map of labels or annotations.
 pub fn map(pairs: &[(&str, &str)]) -> Value {
     pairs.iter().map(|&(key, value)| (key.to_owned(), Value::from(value))).collect::<Map<_, _>>().into()
+}
+
+/// Sets what stands at a JSON pointer, making the objects above it.
+pub fn set(object: &mut Value, pointer: &str, value: Value) {
+    let mut at = object;
+    for part in pointer.split('/').skip(1) {
+        let key = part.replace("~1", "/").replace("~0", "~");
+        at = match key.parse::<usize>() {
+            Ok(index) if at.is_array() => &mut at[index],
+            _ => &mut at[key.as_str()],
+        };
+    }
+    *at = value;
+}
+
+/// GET of any path of the API, with every field that there is.
+pub async fn get(plane: &ControlPlane, path: &str) -> Result<Value> {
+    Ok(plane.admin().request(http_get(path)?).await?)
+}
+
+/// The pods of a namespace that `selector` selects, with every field that there is.
+pub async fn pods(plane: &ControlPlane, namespace: &str, selector: &str) -> Result<Vec<Value>> {
+    let mut list = get(plane, &format!("/api/v1/namespaces/{namespace}/pods?labelSelector={selector}")).await?;
+    serde_json::from_value(list["items"].take()).context("a list without items")
+}
+
+/// The answer of an API server that refused something.
+pub fn refusal<T: std::fmt::Debug>(result: kube::Result<T>) -> Result<kube::core::Status> {
+    match result {
+        Err(kube::Error::Api(status)) => Ok(*status),
+        Err(error) => Err(error.into()),
+        Ok(object) => bail!("it was not refused: {object:?}"),
+    }
 }
 
 /// Creates a namespace named after `prefix`, waits until pods can be created in it, and returns its name.
@@ -159,9 +193,15 @@ impl Jobs<'_> {
 
     /// Creates all of them at once, in the client's name.
     pub async fn create(&self, client: Client) -> Result<()> {
+        self.create_changed(client, |_| ()).await
+    }
+
+    /// As [`Jobs::create`], each changed before.
+    pub async fn create_changed(&self, client: Client, change: impl Fn(&mut Value)) -> Result<()> {
         let jobs: Api<Job> = Api::namespaced(client, self.namespace);
         try_join_all((0..self.count).map(|index| {
-            let (jobs, job) = (&jobs, self.job(index));
+            let (jobs, mut job) = (&jobs, self.job(index));
+            change(&mut job);
             async move { anyhow::Ok(jobs.create(&PostParams::default(), &object(job)?).await?) }
         }))
         .await?;
@@ -179,12 +219,6 @@ impl Jobs<'_> {
             Ok(Some(()))
         })
         .await
-    }
-
-    /// Waits until every pod of the group is bound to a node; then as [`nodes_used`].
-    pub async fn nodes_used(&self, plane: &ControlPlane) -> Result<BTreeMap<String, usize>> {
-        let selector = format!("batchjobs-group={}", self.group);
-        nodes_used(plane, self.namespace, &selector, self.count).await
     }
 }
 
@@ -224,10 +258,15 @@ pub async fn clear(plane: &ControlPlane) -> Result<()> {
     delete_all::<ValidatingAdmissionPolicyBinding>(&Api::all(client.clone())).await?;
     delete_all::<ValidatingAdmissionPolicy>(&Api::all(client.clone())).await?;
 
+    // Ours stays, so what is in it does not go by itself; its controllers would make its pods anew.
+    let deployments: Api<Deployment> = Api::namespaced(client.clone(), "supercargo");
+    deployments.delete_collection(&DeleteParams::background(), &ListParams::default()).await?;
+    delete_all::<PersistentVolume>(&Api::all(client.clone())).await?;
+
     let namespaces: Api<Namespace> = Api::all(client.clone());
     for namespace in namespaces.list(&ListParams::default()).await? {
         let name = namespace.name_any();
-        if OF_THE_SYSTEM.contains(&name.as_str()) {
+        if KEPT.contains(&name.as_str()) {
             continue;
         }
         if namespace.metadata.deletion_timestamp.is_none() {

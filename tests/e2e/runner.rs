@@ -20,15 +20,17 @@ const SCENARIO: Duration = Duration::from_secs(300);
 /// A scenario, borrowed by the future that runs it.
 pub type Scenario = for<'a> fn(&'a ControlPlane) -> Pin<Box<dyn Future<Output = Result<()>> + 'a>>;
 
-/// Runs the scenarios whose names contain one of the program's arguments; all of them without arguments.
+/// Runs the scenarios whose names contain one of the program's arguments, all of them without arguments, and the demos that
+/// are named in full.
 ///
 /// `--list` prints the names. Exit code 0 when all passed, 1 when one failed or the control plane did not start, 130
 /// when interrupted; whichever it is, no process stays behind.
-pub fn run(scenarios: &[(&str, Scenario)]) -> ExitCode {
+pub fn run(scenarios: &[(&str, Scenario)], demos: &[(&str, Scenario)]) -> ExitCode {
     let (flags, filters): (Vec<String>, Vec<String>) = std::env::args().skip(1).partition(|arg| arg.starts_with('-'));
     let chosen: Vec<_> = scenarios
         .iter()
         .filter(|(name, _)| filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str())))
+        .chain(demos.iter().filter(|(name, _)| filters.iter().any(|filter| filter == name)))
         .collect();
     if flags.iter().any(|flag| flag == "--list") {
         for (name, _) in chosen {

@@ -1,8 +1,22 @@
 //! The table of scenarios; each runs alone, in a cluster without nodes, webhooks or namespaces of another.
 
+mod apply;
 mod cluster;
+mod drain;
+mod exemptions;
+mod inspect;
+mod large;
+mod manifests;
 mod mtls;
+mod namespaces;
+mod nets;
+mod owners;
+mod packing;
+mod ratchet;
+mod stow;
+mod untouched;
 
+use crate::demo;
 use crate::runner::Scenario;
 
 /// Name and function, in the order in which they run.
@@ -10,5 +24,31 @@ pub const SCENARIOS: &[(&str, Scenario)] = &[
     ("cluster_runs_a_job_to_succeeded", |plane| Box::pin(cluster::runs_a_job_to_succeeded(plane))),
     ("cluster_gives_users_only_their_rights", |plane| Box::pin(cluster::gives_users_only_their_rights(plane))),
     ("mtls_api_server_shows_its_certificate", |plane| Box::pin(mtls::api_server_shows_its_certificate(plane))),
-    ("baseline_spread_counts", |plane| Box::pin(cluster::baseline_spread_counts(plane))),
+    ("mtls_answers_the_api_server_only", |plane| Box::pin(mtls::answers_the_api_server_only(plane))),
+    ("manifests_install_twice_and_uninstall", |plane| Box::pin(manifests::install_twice_and_uninstall(plane))),
+    ("stow_equips_the_pod_and_leaves_the_job_alone", |plane| {
+        Box::pin(stow::equips_the_pod_and_leaves_the_job_alone(plane))
+    }),
+    ("packing_packs_jobs_of_a_group", |plane| Box::pin(packing::packs_jobs_of_a_group(plane))),
+    ("inspect_refuses_the_bad_examples", |plane| Box::pin(inspect::refuses_the_bad_examples(plane))),
+    ("inspect_gives_programs_the_causes", |plane| Box::pin(inspect::gives_programs_the_causes(plane))),
+    ("apply_examples_twice", |plane| Box::pin(apply::examples_twice(plane))),
+    ("apply_bare_pods_twice", |plane| Box::pin(apply::bare_pods_twice(plane))),
+    ("ratchet_keeps_old_deployments_going", |plane| Box::pin(ratchet::keeps_old_deployments_going(plane))),
+    ("owners_a_forged_owner_gains_nothing", |plane| Box::pin(owners::a_forged_owner_gains_nothing(plane))),
+    ("owners_judges_subresources", |plane| Box::pin(owners::judges_subresources(plane))),
+    ("owners_keeps_network_labels", |plane| Box::pin(owners::keeps_network_labels(plane))),
+    ("owners_deletion_always_works", |plane| Box::pin(owners::deletion_always_works(plane))),
+    ("namespaces_limit_ranges_speak_first", |plane| Box::pin(namespaces::limit_ranges_speak_first(plane))),
+    ("namespaces_pod_level_resources_stay", |plane| Box::pin(namespaces::pod_level_resources_stay(plane))),
+    ("namespaces_other_injectors_get_along", |plane| Box::pin(namespaces::other_injectors_get_along(plane))),
+    ("untouched_leaves_the_system_alone", |plane| Box::pin(untouched::leaves_the_system_alone(plane))),
+    ("untouched_webhook_away", |plane| Box::pin(untouched::webhook_away(plane))),
+    ("nets_catch_a_wrong_patch_and_a_panic", |plane| Box::pin(nets::catch_a_wrong_patch_and_a_panic(plane))),
+    ("exemptions_admit_until_they_expire", |plane| Box::pin(exemptions::admit_until_they_expire(plane))),
+    ("large_judges_twelve_megabytes_in_time", |plane| Box::pin(large::judges_twelve_megabytes_in_time(plane))),
+    ("drain_loses_nothing_by_rotation_and_drain", |plane| Box::pin(drain::loses_nothing_by_rotation_and_drain(plane))),
 ];
+
+/// Run only when asked for by their full names: they are for people to watch.
+pub const DEMOS: &[(&str, Scenario)] = &[("demo-cluster", |plane| Box::pin(demo::cluster(plane)))];

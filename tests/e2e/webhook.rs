@@ -17,6 +17,11 @@ use crate::wait::wait_for;
 /// A debug build on a busy machine.
 const READY: Duration = Duration::from_secs(60);
 
+/// The program under test: `SUPERCARGO_BIN`, else the one built with the tests.
+pub fn program() -> PathBuf {
+    std::env::var_os("SUPERCARGO_BIN").map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_supercargo")), PathBuf::from)
+}
+
 /// A running `supercargo serve`; dropping it kills it.
 pub struct Webhook {
     process: Process,
@@ -27,11 +32,9 @@ pub struct Webhook {
 }
 
 impl Webhook {
-    /// Starts `supercargo serve ARGS` on ports that the system picks, and waits for `/readyz`.
-    ///
-    /// The log is `FOLDER/NAME.log`. `SUPERCARGO_BIN` names another program than the one built with the tests.
-    pub async fn start(name: &str, folder: &Path, args: &[&str]) -> Result<Self> {
-        let webhook = Self::start_unready(name, folder, args).await?;
+    /// Starts `PROGRAM serve ARGS` on ports that the system picks, and waits for `/readyz`; the log is `FOLDER/NAME.log`.
+    pub async fn start(program: &Path, name: &str, folder: &Path, args: &[&str]) -> Result<Self> {
+        let webhook = Self::start_unready(program, name, folder, args).await?;
         wait_for(&format!("/readyz of {name}"), READY, async || {
             if let Err(ended) = webhook.process.check_running() {
                 return Ok(Some(Err(ended)));
@@ -46,13 +49,11 @@ impl Webhook {
     }
 
     /// As [`Webhook::start`], but returns as soon as it listens.
-    pub async fn start_unready(name: &str, folder: &Path, args: &[&str]) -> Result<Self> {
-        let path = std::env::var_os("SUPERCARGO_BIN")
-            .map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_supercargo")), PathBuf::from);
+    async fn start_unready(path: &Path, name: &str, folder: &Path, args: &[&str]) -> Result<Self> {
         let listen = ["serve", "--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"];
         let args: Vec<String> = listen.iter().chain(args).map(|&word| word.to_owned()).collect();
         let env = [("NO_COLOR", "1")];
-        let process = Process::start(&Program { name, path: &path, args: &args, env: &env }, folder)?;
+        let process = Process::start(&Program { name, path, args: &args, env: &env }, folder)?;
         let (tls, http) = wait_for(&format!("{name} to listen"), READY, async || {
             if let Err(ended) = process.check_running() {
                 return Ok(Some(Err(ended)));
@@ -67,6 +68,17 @@ impl Webhook {
     /// GET from the plain listener: `/healthz`, `/readyz`, `/metrics`. Status and body.
     pub async fn get(&self, path: &str) -> Result<(u16, String)> {
         get(self.http, path).await
+    }
+
+    /// The sum of a metric's samples that have all these labels, in whole numbers; 0 when there is none yet.
+    pub async fn metric(&self, name: &str, labels: &[(&str, &str)]) -> Result<u64> {
+        let (status, text) = self.get("/metrics").await?;
+        ensure!(status == 200, "/metrics: {status}");
+        let labels: Vec<String> = labels.iter().map(|(key, value)| format!("{key}=\"{value}\"")).collect();
+        let samples = text.lines().filter(|line| line.split(['{', ' ']).next() == Some(name));
+        let chosen = samples.filter(|line| labels.iter().all(|label| line.contains(label)));
+        let values = chosen.filter_map(|line| line.rsplit(' ').next()?.split('.').next());
+        values.map(|value| Ok(value.parse::<u64>()?)).sum()
     }
 
     /// What it has logged.
@@ -103,7 +115,7 @@ fn addresses(log: &str) -> Option<(SocketAddr, SocketAddr)> {
     Some((found.next()?, found.next()?))
 }
 
-async fn get(address: SocketAddr, path: &str) -> Result<(u16, String)> {
+pub async fn get(address: SocketAddr, path: &str) -> Result<(u16, String)> {
     let mut stream = TcpStream::connect(address).await?;
     // HTTP/1.0: the server closes after its answer, and never sends it in chunks.
     stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").as_bytes()).await?;

@@ -88,7 +88,7 @@ fn holds(bytes: &[u8]) {
         assert_eq!(first.patch, json!([]), "the patch of a pod that matches no profile is empty");
     } else {
         let author = if controller { Author::Controller } else { Author::Person };
-        let mut editor = Editor::new(tree.clone());
+        let mut editor = Editor::new(&tree);
         mutators::stow(&profiles, &world.namespace, author, "", &mut editor).unwrap();
         assert_eq!(editor.tree().to_value(), stored, "the patch leads to the edited copy");
     }

@@ -1,7 +1,5 @@
 //! The cluster itself, without a webhook: what the other scenarios stand on and compare with.
 
-use std::time::Duration;
-
 use anyhow::{Result, ensure};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::Api;
@@ -72,19 +70,5 @@ pub async fn gives_users_only_their_rights(plane: &ControlPlane) -> Result<()> {
     let controller = plane.client_as("system:serviceaccount:kube-system:root-ca-cert-publisher", &[]).await?;
     let maps: Api<ConfigMap> = Api::namespaced(controller, &namespace);
     ensure!(maps.get("kube-root-ca.crt").await.is_err(), "the publisher may create and update, not read");
-    Ok(())
-}
-
-/// 30 Jobs on 20 nodes, nobody packing: the scheduler spreads them, which is what supercargo is there for.
-pub async fn baseline_spread_counts(plane: &ControlPlane) -> Result<()> {
-    let namespace = namespace(plane, "spread", &[]).await?;
-    nodes(plane, "node", 20, "4", "16Gi", 110).await?;
-    // They outlive the count, so that none makes room for another.
-    let run_for = Some(Duration::from_secs(600));
-    let jobs = Jobs { namespace: &namespace, group: "nightly", count: 30, run_for, ..Jobs::default() };
-    jobs.create(plane.admin()).await?;
-    let used = jobs.nodes_used(plane).await?;
-    println!("    30 Jobs on {} of 20 nodes without a webhook", used.len());
-    ensure!(used.len() > 10, "the scheduler packed by itself: {used:?}");
     Ok(())
 }

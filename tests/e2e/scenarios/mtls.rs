@@ -1,5 +1,7 @@
 //! What the control plane gives to webhooks that want to know who calls.
 
+use std::path::PathBuf;
+use std::process::Output;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
@@ -12,13 +14,16 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use serde_json::json;
 use tokio::net::TcpListener;
+use tokio::process::Command;
 use tokio_rustls::TlsAcceptor;
 
 use crate::controlplane::ControlPlane;
+use crate::fixtures::scan_pod;
+use crate::install::{Setup, install, path};
 use crate::objects::{SOON, namespace, object};
 use crate::pki::Ca;
 use crate::wait::wait_for;
-use crate::webhook::redirect;
+use crate::webhook::{program, redirect};
 
 /// A listener that lets nobody in without a certificate of [`ControlPlane::webhook_clients`] sees the API server come in.
 pub async fn api_server_shows_its_certificate(plane: &ControlPlane) -> Result<()> {
@@ -72,5 +77,42 @@ pub async fn api_server_shows_its_certificate(plane: &ControlPlane) -> Result<()
         late = create => return late,
     };
     ensure!(certificates == 1, "{certificates} certificates");
+    Ok(())
+}
+
+/// With `--client-ca` the API server is served, by the certificate that it shows; whoever shows another one or none gets no
+/// answer.
+pub async fn answers_the_api_server_only(plane: &ControlPlane) -> Result<()> {
+    let folder = plane.folder();
+    let clients = folder.join("webhook-clients.crt");
+    std::fs::write(&clients, plane.webhook_clients().pem())?;
+    let clients = path(&clients)?;
+    // It returns when the API server has been answered.
+    let installed = install(plane, &Setup { args: &["--client-ca", &clients], ..Setup::default() }).await?;
+
+    let pod = folder.join("mtls-pod.json");
+    std::fs::write(&pod, scan_pod("asked").to_string())?;
+    let known = plane.webhook_clients().client("somebody")?.write(folder, "mtls-known")?;
+    // `supercargo certs` made it: a good certificate, of another CA.
+    let stranger = (installed.certs.join("client.crt"), installed.certs.join("client.key"));
+    let ask = async |pair: Option<&(PathBuf, PathBuf)>| -> Result<Output> {
+        let mut command = Command::new(program());
+        command.arg("review").arg("--server").arg(format!("https://{}", installed.webhook.tls));
+        command.arg("--ca").arg(installed.certs.join("ca.crt"));
+        if let Some((cert, key)) = pair {
+            command.arg("--cert").arg(cert).arg("--key").arg(key);
+        }
+        Ok(command.arg("--mutate").arg(&pod).output().await?)
+    };
+    let answer = ask(Some(&known)).await?;
+    let (stdout, stderr) = (String::from_utf8_lossy(&answer.stdout), String::from_utf8_lossy(&answer.stderr));
+    ensure!(answer.status.success() && stdout.contains("allowed"), "{}: {stdout}{stderr}", answer.status);
+    for (who, pair) in [("another CA's certificate", Some(&stranger)), ("no certificate", None)] {
+        let answer = ask(pair).await?;
+        let stdout = String::from_utf8_lossy(&answer.stdout);
+        ensure!(!answer.status.success() && !stdout.contains("allowed"), "with {who}, {}: {stdout}", answer.status);
+    }
+    let failures = installed.webhook.metric("supercargo_handshake_failures_total", &[]).await?;
+    ensure!(failures >= 2, "{failures} handshakes failed, say the metrics");
     Ok(())
 }

@@ -1,0 +1,206 @@
+//! The server beside a bare TLS echo, in one run: what a review costs, and what of that is ours.
+//!
+//! `cargo bench --bench server` takes about 100 seconds; with `-- --quick`, and under `cargo test`, it takes a few, to see that it
+//! works. Timings are only comparable within one run, so both servers are loaded in turn, round by round, and the ratio of
+//! each round is what counts.
+
+#![allow(clippy::print_stdout, reason = "the report is what this program is for")]
+
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use base64::Engine as _;
+use serde_json::Value;
+
+mod echo;
+mod load;
+mod report;
+#[path = "../reviews.rs"]
+mod reviews;
+mod target;
+
+use load::{Message, Pace};
+use report::{Row, Table};
+use target::{Harbour, Target};
+
+const JOB_CONTROLLER: &str = "system:serviceaccount:kube-system:job-controller";
+
+/// How long, how often.
+struct Scale {
+    rounds: usize,
+    closed: Duration,
+    open: Duration,
+    settle: Duration,
+}
+
+const FULL: Scale = Scale {
+    rounds: 5,
+    closed: Duration::from_millis(900),
+    open: Duration::from_millis(2500),
+    settle: Duration::from_secs(1),
+};
+
+const QUICK: Scale = Scale {
+    rounds: 1,
+    closed: Duration::from_millis(200),
+    open: Duration::from_millis(300),
+    settle: Duration::from_millis(100),
+};
+
+/// What is sent.
+struct Cargo {
+    pods_mutate: Vec<Arc<Message>>,
+    pods_validate: Vec<Arc<Message>>,
+    mix: Vec<Arc<Message>>,
+    tenth_large: Vec<Arc<Message>>,
+}
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [role, address, certificate, key] = &arguments[..]
+        && role == "echo"
+    {
+        return echo::serve(address.parse()?, Path::new(certificate), Path::new(key));
+    }
+    // Only `cargo bench` says `--bench`.
+    let has = |wanted: &str| arguments.iter().any(|argument| argument == wanted);
+    let quick = has("--quick") || !has("--bench");
+    let scale = if quick { &QUICK } else { &FULL };
+
+    let harbour = Harbour::new()?;
+    let (mut table, cargo) = {
+        let mut targets = [harbour.echo()?, harbour.supercargo()?];
+        let cargo = Cargo::load(&mut targets)?;
+        (speed(&targets, &cargo, scale)?, cargo)
+    };
+    memory(&harbour, &cargo, scale, &mut table)?;
+    println!("{table}");
+    Ok(())
+}
+
+/// Time and CPU, in interleaved rounds.
+fn speed(targets: &[Target; 2], cargo: &Cargo, scale: &Scale) -> Result<Table> {
+    let closed = |name, messages, goal| (name, messages, Pace::Closed, scale.closed, goal);
+    let open = |name, messages, goal| (name, messages, Pace::Open(200.0), scale.open, goal);
+    let phases = [
+        closed("Pods through /mutate, 16 connections", &cargo.pods_mutate, Some(2.0)),
+        closed("Pods through /validate, 16 connections", &cargo.pods_validate, Some(2.0)),
+        closed("Mix, 16 connections", &cargo.mix, None),
+        closed("Mix, a tenth of 1 MB, 16 connections", &cargo.tenth_large, None),
+        open("Mix, open loop at 200/s", &cargo.mix, Some(1.5)),
+        open("Mix, a tenth of 1 MB, open loop at 200/s", &cargo.tenth_large, Some(1.5)),
+    ];
+    let mut table = Table::default();
+    for round in 0..scale.rounds {
+        for (name, messages, pace, lasting, goal) in &phases {
+            // Who goes first changes, so that what one leaves in the caches favours nobody.
+            for index in [round % 2, 1 - round % 2] {
+                let target = &targets[index];
+                let run = load::run(&target.client, messages, 16, *pace, *lasting, || target.cpu());
+                let (timed, cpu) = run.with_context(|| format!("{name}: {}", target.name))?;
+                #[expect(clippy::cast_precision_loss, reason = "thousands")]
+                let count = timed.count() as f64;
+                let goal_of_cpu = goal.filter(|_| matches!(pace, Pace::Closed));
+                let goal_of_p99 = goal.filter(|_| matches!(pace, Pace::Open(_)));
+                let mut put = |row, goal, value| table.put(name, Row { name: row, goal }, index, value);
+                if matches!(pace, Pace::Closed) {
+                    put("requests/s", None, count / timed.seconds);
+                }
+                put("CPU ms a request", goal_of_cpu, cpu / count);
+                let all: Vec<f64> = timed.small.iter().chain(&timed.large).copied().collect();
+                put("p50 ms", None, percentile(&all, 0.5) / 1e3);
+                put("p99 ms", goal_of_p99, percentile(&all, 0.99) / 1e3);
+                if !timed.large.is_empty() {
+                    put("p99 ms of the small ones", goal_of_p99, percentile(&timed.small, 0.99) / 1e3);
+                    put("p50 ms of the large ones", None, percentile(&timed.large, 0.5) / 1e3);
+                }
+            }
+        }
+    }
+    Ok(table)
+}
+
+/// Resident memory of fresh processes.
+fn memory(harbour: &Harbour, cargo: &Cargo, scale: &Scale, table: &mut Table) -> Result<()> {
+    const NAME: &str = "Resident memory, MB";
+    for index in [0, 1] {
+        let mut target = if index == 0 { harbour.echo()? } else { harbour.supercargo()? };
+        target.ready(&cargo.pods_mutate[0])?;
+        thread::sleep(scale.settle);
+        let mut put = |row, goal, value| table.put(NAME, Row { name: row, goal }, index, value);
+        put("idle, ready", Some(12.0), target.memory("VmRSS")?);
+        for (row, messages, goal) in [
+            ("peak, 64 busy connections, mix", &cargo.mix, Some(30.0)),
+            ("peak, 64 busy connections, a tenth of 1 MB", &cargo.tenth_large, None),
+        ] {
+            load::run(&target.client, messages, 64, Pace::Closed, 2 * scale.closed, || Ok(0.0)).context(row)?;
+            put(row, goal, target.memory("VmHWM")?);
+        }
+        thread::sleep(scale.settle);
+        put("afterwards, connections closed", None, target.memory("VmRSS")?);
+    }
+    Ok(())
+}
+
+impl Cargo {
+    /// Waits for both servers and makes what they will be sent.
+    fn load([echo, supercargo]: &mut [Target; 2]) -> Result<Self> {
+        let post = |door: &str, object: &Value, username: &str| {
+            Arc::new(Message::post(door, &reviews::review(object, username)))
+        };
+        let sent = reviews::scan_pod();
+        let mutate = post("/mutate", &sent, JOB_CONTROLLER);
+        echo.ready(&mutate)?;
+        let answer: Value = serde_json::from_slice(&supercargo.ready(&mutate)?)?;
+        // A validating webhook is shown the pod as the mutating one left it.
+        let stored = patched(sent, &answer).context("the scan pod gets no patch")?;
+        let validate = post("/validate", &stored, JOB_CONTROLLER);
+        let answer: Value = serde_json::from_slice(&supercargo.ready(&validate)?)?;
+        ensure!(answer["response"]["allowed"] == true, "the scan pod is refused: {answer}");
+
+        let deployment = post("/validate", &reviews::deployment(25), "ann");
+        let long_deployment = post("/validate", &reviews::deployment(1000), "ann");
+        let config_map = post("/validate", &reviews::config_map(60), "ann");
+        let large = post("/validate", &reviews::config_map(16_000), "ann");
+        // Of a hundred requests 70 are of pods, half of them through each door; one in a hundred has 100 KB.
+        let mix: Vec<_> = (0..100)
+            .map(|index| match index % 20 {
+                0..14 if index % 2 == 0 => &mutate,
+                0..14 => &validate,
+                14..17 => &deployment,
+                _ if index == 99 => &long_deployment,
+                _ => &config_map,
+            })
+            .cloned()
+            .collect();
+        let tenth_large =
+            mix.iter().enumerate().map(|(index, message)| if index % 10 == 4 { &large } else { message }).cloned();
+        Ok(Cargo { tenth_large: tenth_large.collect(), pods_mutate: vec![mutate], pods_validate: vec![validate], mix })
+    }
+}
+
+/// The object with the patch of an answer applied.
+fn patched(mut object: Value, answer: &Value) -> Option<Value> {
+    let patch = answer["response"]["patch"].as_str()?;
+    let patch = base64::engine::general_purpose::STANDARD.decode(patch).ok()?;
+    let patch: json_patch::Patch = serde_json::from_slice(&patch).ok()?;
+    json_patch::patch(&mut object, &patch).ok()?;
+    Some(object)
+}
+
+/// The smallest value that `share` of all do not exceed.
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "an index into thousands of values"
+)]
+fn percentile(values: &[f64], share: f64) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let index = (sorted.len() as f64 * share).ceil() as usize;
+    sorted.get(index.saturating_sub(1)).copied().unwrap_or(f64::NAN)
+}

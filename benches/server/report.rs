@@ -1,0 +1,75 @@
+//! What was measured, as a table: medians over the rounds, and the ratio of each round's two values.
+
+use std::fmt;
+
+/// One quantity.
+#[derive(Clone, Copy, PartialEq)]
+pub struct Row {
+    pub name: &'static str,
+    /// The highest ratio to the echo that is aimed for; of memory, the highest value.
+    pub goal: Option<f64>,
+}
+
+/// Phase, quantity, and the values of each round: the echo's and ours.
+#[derive(Default)]
+pub struct Table(Vec<(&'static str, Row, [Vec<f64>; 2])>);
+
+impl Table {
+    /// One more value of a quantity.
+    pub fn put(&mut self, phase: &'static str, row: Row, target: usize, value: f64) {
+        let known = self.0.iter().position(|(other, known, _)| *other == phase && *known == row);
+        let at = known.unwrap_or_else(|| {
+            self.0.push((phase, row, <[Vec<f64>; 2]>::default()));
+            self.0.len() - 1
+        });
+        self.0[at].2[target].push(value);
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut phase = "";
+        for (of, row, [echo, ours]) in &self.0 {
+            if *of != phase {
+                phase = of;
+                writeln!(
+                    f,
+                    "\n{phase}\n{:44} {:>9} {:>11} {:>7} {:>13}  goal",
+                    "", "echo", "supercargo", "ratio", "(of rounds)"
+                )?;
+            }
+            let ratios: Vec<f64> = echo.iter().zip(ours).map(|(echo, ours)| ours / echo).collect();
+            let (ratio, value) = (median(&ratios), median(ours));
+            let low = ratios.iter().copied().fold(f64::INFINITY, f64::min);
+            let high = ratios.iter().copied().fold(0.0, f64::max);
+            let spread = format!("{low:.2}–{high:.2}");
+            write!(f, "  {:42} {:>9} {:>11} {ratio:>7.2} {spread:>13}", row.name, short(median(echo)), short(value))?;
+            let is_memory = phase.contains("memory");
+            match row.goal {
+                None => writeln!(f)?,
+                Some(goal) => {
+                    let met = if is_memory { value <= goal } else { ratio <= goal };
+                    let unit = if is_memory { "MB" } else { "×" };
+                    writeln!(f, "  ≤ {goal} {unit}{}", if met { "" } else { ", missed" })?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// Three or four digits that matter.
+fn short(value: f64) -> String {
+    match value {
+        1000.0.. => format!("{value:.0}"),
+        10.0.. => format!("{value:.1}"),
+        1.0.. => format!("{value:.2}"),
+        _ => format!("{value:.4}"),
+    }
+}

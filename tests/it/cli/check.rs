@@ -1,0 +1,221 @@
+//! `supercargo check`: what is read, what is left out, where findings are, how it ends.
+
+use std::io::Read;
+use std::process::Stdio;
+
+use super::{BARE, MEMORY, findings, folder, run, supercargo};
+
+#[test]
+fn findings_point_into_the_file() {
+    let deployment = "\
+# A comment in front of the first separator is no document.
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+---
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: web
+  namespace: shop
+spec:
+  template:
+    spec:
+      containers:
+      - name: first
+        resources: {limits: {memory: 1Gi}}
+      - name: second
+        image: é
+        resources:
+          limits:
+            cpu: 1
+      - image: third
+        name: third
+";
+    let here = folder(&[("p.yaml", MEMORY), ("web.yaml", deployment)]);
+    let (found, summary, run) = findings(here.path(), &["--policies", "p.yaml", "web.yaml"], "");
+    let at = |document, line, column, pointer: &str| {
+        let pointer = format!("/spec/template/spec/containers/{pointer}/resources/limits/memory");
+        ("required-limits".to_owned(), "web.yaml".to_owned(), document, line, column, "shop/web".to_owned(), pointer)
+    };
+    assert_eq!(found, [at(2, 22, 11, "1"), at(2, 24, 9, "2")]);
+    assert_eq!(
+        summary,
+        serde_json::json!({"files": 1, "documents": 2, "denied": 2, "warned": 0, "audited": 0, "exempted": 0})
+    );
+    assert_eq!(run.code, 1);
+}
+
+#[test]
+fn lists_are_taken_apart() {
+    let list = "\
+apiVersion: v1
+kind: List
+items:
+- apiVersion: v1
+  kind: ConfigMap
+  metadata: {name: c}
+- apiVersion: v1
+  kind: PodList
+  items:
+  - metadata: {name: inner}
+    spec:
+      containers: [{name: app}]
+";
+    let here = folder(&[("p.yaml", MEMORY)]);
+    let (found, summary, _) = findings(here.path(), &["--policies", "p.yaml", "-n", "jobs", "-"], list);
+    let pointer = "/items/1/items/0/spec/containers/0/resources/limits/memory".to_owned();
+    assert_eq!(found, [("required-limits".into(), "stdin".into(), 0, 12, 20, "jobs/inner".into(), pointer)]);
+    assert_eq!(summary["documents"], 2);
+}
+
+#[test]
+fn json_files_have_places_too() {
+    let json = "{\"apiVersion\": \"v1\", \"kind\": \"Pod\", \"metadata\": {\"name\": \"a\"},\n  \"spec\": {\"containers\": [\n    {\"name\": \"x\\\"y\"}]}}\n\
+                {\"apiVersion\": \"v1\", \"kind\": \"Pod\", \"metadata\": {\"name\": \"b\"}, \"spec\": {\"containers\": [{\"name\": \"\\ud83d\\ude00\"}]}}";
+    let here = folder(&[("p.yaml", MEMORY), ("a.json", json)]);
+    let (found, ..) = findings(here.path(), &["--policies", "p.yaml", "a.json"], "");
+    let places: Vec<_> = found.iter().map(|f| (f.2, f.3, f.4)).collect();
+    assert_eq!(places, [(0, 3, 5), (1, 4, 88)]);
+}
+
+#[test]
+fn a_bad_document_does_not_stop_the_rest() {
+    let text = format!("{BARE}---\nkind: [\n---\n{BARE}");
+    let here = folder(&[("p.yaml", MEMORY), ("d/a.yaml", &text), ("d/b.yaml", BARE), ("d/c.json", "{\"kind\": ")]);
+    let (found, _, run) = findings(here.path(), &["--policies", "p.yaml", "d"], "");
+    let seen: Vec<_> = found.iter().map(|f| (f.1.as_str(), f.2)).collect();
+    assert_eq!(seen, [("d/a.yaml", 0), ("d/a.yaml", 2), ("d/b.yaml", 0)]);
+    assert_eq!(run.code, 2);
+    assert!(run.err.contains("error: d/a.yaml:9:") && run.err.contains("error: d/c.json:1:"), "{}", run.err);
+}
+
+#[test]
+fn what_is_no_manifest_is_left_out_or_named() {
+    let here = folder(&[
+        ("d/kustomization.yaml", "resources: [a.yaml]\n"),
+        ("d/values.yaml", "replicas: 1\n"),
+        ("d/compose.yml", "services: {}\n"),
+        ("d/list.yaml", "- 1\n"),
+        ("d/notes.txt", "no YAML: ["),
+        ("d/.hidden/a.yaml", "kind: ["),
+        ("d/half.yaml", "kind: Pod\n"),
+        ("alone.yaml", "a: 1\n"),
+    ]);
+    let run1 = run(here.path(), &["check", "d"], "");
+    assert_eq!(run1.code, 2);
+    let notes = run1.err.matches("note: ").count();
+    assert_eq!((notes, run1.err.matches("error: ").count()), (4, 1), "{}", run1.err);
+    assert!(run1.err.contains("error: d/half.yaml:1:1: is no Kubernetes object"), "{}", run1.err);
+    assert_eq!(run(here.path(), &["check", "alone.yaml"], "").code, 2);
+    assert_eq!(run(here.path(), &["check", "d/kustomization.yaml"], "").code, 0);
+    assert_eq!(run(here.path(), &["check", "missing.yaml"], "").code, 2);
+}
+
+#[test]
+fn helm_templates_are_recognised() {
+    let template =
+        "apiVersion: v1\nkind: Pod\nmetadata:\n  name: {{ .Release.Name }}\n{{- if .Values.x }}\n{{- end }}\n";
+    let quoted = "apiVersion: v1\nkind: Pod\nmetadata: {name: \"{{ .Release.Name }}\"}\n";
+    let here = folder(&[
+        ("charts/web/Chart.yaml", "apiVersion: v2\nname: web\n"),
+        ("charts/web/values.yaml", "a: 1\n"),
+        ("charts/web/templates/pod.yaml", template),
+        ("charts/web/templates/quoted.yaml", quoted),
+        (
+            "charts/web/crds/crd.yaml",
+            "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: x}\n",
+        ),
+        ("loose.yaml", template),
+    ]);
+    let said = |path: &str| run(here.path(), &["check", path], "");
+    for (path, chart) in [
+        ("charts", "charts/web"),
+        ("charts/web/templates/pod.yaml", "charts/web"),
+        ("charts/web/templates/quoted.yaml", "charts/web"),
+        ("loose.yaml", "CHART"),
+    ] {
+        let run = said(path);
+        assert_eq!(run.code, 2, "{path}");
+        assert!(
+            run.err.contains(&format!("type: helm template RELEASE {chart} | supercargo check -")),
+            "{path}: {}",
+            run.err
+        );
+        assert_eq!(run.err.matches("helm template").count(), 1, "{path}: {}", run.err);
+    }
+    assert!(said("charts").out.contains("in 1 document of 1 file"), "the crds of a chart are plain YAML");
+    // A template language in a value is nobody's error.
+    let alert = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {t: \"{{ .Labels }}\"}\n";
+    assert_eq!(run(here.path(), &["check", "-"], alert).code, 0);
+    let braces = run(here.path(), &["check", "-"], "{{- if .Values.x }}\nkind: Pod\n{{- end }}\n");
+    assert!(braces.err.contains("helm template RELEASE CHART"), "{}", braces.err);
+}
+
+#[test]
+fn documents_are_facts_for_each_other_in_any_order() {
+    let range = "apiVersion: v1\nkind: LimitRange\nmetadata: {name: l}\nspec: {limits: [{type: Container, default: {memory: 1Gi}}]}\n";
+    let here = folder(&[("p.yaml", MEMORY), ("bare.yaml", BARE), ("range.yaml", range)]);
+    let code = |arguments: &[&str]| findings(here.path(), &[&["--policies", "p.yaml"], arguments].concat(), "").2.code;
+    assert_eq!(code(&["bare.yaml"]), 1);
+    assert_eq!(code(&["bare.yaml", "range.yaml"]), 0);
+    assert_eq!(code(&["--facts", "range.yaml", "bare.yaml"]), 0);
+    assert_eq!(code(&["--facts", "range.yaml", "-n", "other", "bare.yaml"]), 0, "both are in the same namespace");
+    let stdin = format!("{BARE}---\n{range}");
+    assert_eq!(findings(here.path(), &["--policies", "p.yaml", "-"], &stdin).2.code, 0);
+}
+
+#[test]
+fn exit_codes_follow_what_was_asked() {
+    let warn = MEMORY.replace("rules:", "enforcement: Warn\n  rules:");
+    let here = folder(&[("p.yaml", MEMORY), ("w.yaml", &warn), ("bare.yaml", BARE), ("bad.yaml", "apiVersion: [")]);
+    let code = |arguments: &[&str]| run(here.path(), &[&["check"], arguments].concat(), "").code;
+    assert_eq!(code(&["--policies", "p.yaml", "bare.yaml"]), 1);
+    assert_eq!(code(&["--policies", "w.yaml", "bare.yaml"]), 0);
+    assert_eq!(code(&["--policies", "w.yaml", "--fail-on", "warn", "bare.yaml"]), 1);
+    assert_eq!(code(&["--policies", "p.yaml", "bare.yaml", "bad.yaml"]), 2);
+    assert_eq!(code(&["--policies", "bad.yaml", "bare.yaml"]), 2);
+    assert_eq!(code(&["--policy", "nobody", "bare.yaml"]), 2);
+    assert_eq!(code(&[]), 2);
+    assert_eq!(code(&["--no-such-flag"]), 2);
+    assert_eq!(code(&["--help"]), 0);
+}
+
+#[test]
+fn unreadable_input_is_named() {
+    let here = folder(&[]);
+    std::fs::write(here.path().join("latin.yaml"), b"apiVersion: v1\nkind: \xe9\n").unwrap();
+    std::fs::write(here.path().join("bom.yaml"), format!("\u{feff}{BARE}")).unwrap();
+    let file = std::fs::File::create(here.path().join("huge.yaml")).unwrap();
+    file.set_len(65 * 1024 * 1024).unwrap();
+    let run = run(here.path(), &["check", "."], "");
+    assert_eq!(run.code, 2);
+    assert!(run.err.contains("latin.yaml:2:1: is not UTF-8 text"), "{}", run.err);
+    assert!(run.err.contains("huge.yaml: is larger than 64 MiB"), "{}", run.err);
+    assert!(run.out.contains("bom.yaml:6:7 (Pod default/bare)"), "{}", run.out);
+}
+
+#[test]
+fn a_closed_pipe_is_no_error() {
+    let here = folder(&[("p.yaml", MEMORY)]);
+    let pods = format!("---\n{BARE}").repeat(20_000);
+    std::fs::write(here.path().join("pods.yaml"), pods).unwrap();
+    for format in ["text", "json", "sarif", "github"] {
+        let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_supercargo"))
+            .args(["check", "-o", format, "--policies", "p.yaml", "pods.yaml"])
+            .current_dir(here.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut first = [0; 16];
+        child.stdout.take().unwrap().read_exact(&mut first).unwrap();
+        let mut err = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
+        assert_eq!((child.wait().unwrap().code(), err.as_str()), (Some(0), ""), "{format}");
+    }
+    let mut help = supercargo(&["help"]);
+    help.assert().success();
+}

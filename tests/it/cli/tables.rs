@@ -1,0 +1,114 @@
+//! What is printed from tables: rules, policies, schemas, help, reference pages.
+
+use serde_json::Value;
+use supercargo::rules::RULES;
+
+use super::{MEMORY, folder, run};
+
+#[test]
+fn explain_knows_every_rule() {
+    let here = folder(&[]);
+    let list = run(here.path(), &["explain"], "");
+    assert_eq!(list.code, 0);
+    for rule in RULES {
+        assert!(list.out.contains(rule.id));
+        let one = run(here.path(), &["explain", rule.id], "");
+        assert_eq!(one.code, 0);
+        for part in ["Why: ", "Looks at: ", "Mend: ", "action: Deny | Warn | Audit", "\nBad:\n", "\nGood:\n"] {
+            assert!(one.out.contains(part), "{}: {part}", rule.id);
+        }
+    }
+    let limits = run(here.path(), &["explain", "required-limits"], "").out;
+    assert!(limits.contains("  memory: boolean (default true)\n      A limit for memory.\n"), "{limits}");
+    let typo = run(here.path(), &["explain", "required-limit"], "");
+    assert_eq!(typo.code, 2);
+    assert!(typo.err.contains("did you mean `supercargo explain required-limits`?"), "{}", typo.err);
+}
+
+#[test]
+fn mistakes_in_policies_have_a_place() {
+    let bad = MEMORY.replace("cpu: false", "cpu: 1, cpus: 2");
+    let here = folder(&[("good.yaml", MEMORY), ("bad.yaml", &bad), ("none.yaml", "")]);
+    assert_eq!(run(here.path(), &["policies", "check", "good.yaml"], "").code, 0);
+    let run1 = run(here.path(), &["policies", "check", "bad.yaml"], "");
+    assert_eq!(run1.code, 1);
+    assert!(
+        run1.err.contains("bad.yaml:6:") && run1.err.contains("GuardPolicy/memory: spec.rules.required-limits.cpu"),
+        "{}",
+        run1.err
+    );
+    assert_eq!(run(here.path(), &["policies", "check", "none.yaml"], "").code, 2);
+    assert_eq!(run(here.path(), &["policies", "check", "nowhere"], "").code, 2);
+}
+
+#[test]
+fn the_built_in_policies_are_listed() {
+    let here = folder(&[]);
+    let list = run(here.path(), &["policies", "list"], "");
+    for part in [
+        "GuardPolicy/baseline\n",
+        "  namespaces  * but kube-*",
+        "    Deny  required-limits\n",
+        "PodProfile/scan (order 100)\n",
+    ] {
+        assert!(list.out.contains(part), "{part}: {}", list.out);
+    }
+}
+
+#[test]
+fn schemas_describe_every_field() {
+    let here = folder(&[]);
+    let all: Value = serde_json::from_str(&run(here.path(), &["policies", "schema"], "").out).unwrap();
+    for kind in ["GuardPolicy", "PodProfile", "Exemption"] {
+        assert_eq!(all[kind]["properties"]["kind"]["const"], kind);
+        let one: Value = serde_json::from_str(&run(here.path(), &["policies", "schema", kind], "").out).unwrap();
+        assert_eq!(one, all[kind]);
+        references_resolve(&one, &one);
+    }
+    let rules = &all["GuardPolicy"]["properties"]["spec"]["properties"]["rules"]["properties"];
+    assert_eq!(rules.as_object().unwrap().len(), RULES.len());
+    assert_eq!(rules["required-limits"]["properties"]["memory"]["default"], true);
+    assert_eq!(rules["required-limits"]["properties"]["action"]["default"], "Deny");
+    assert_eq!(run(here.path(), &["policies", "schema", "GuardPolic"], "").code, 2);
+}
+
+fn references_resolve(root: &Value, value: &Value) {
+    match value {
+        Value::Object(map) => {
+            if let Some(path) = map.get("$ref").and_then(Value::as_str) {
+                assert!(root.pointer(path.trim_start_matches('#')).is_some(), "{path}");
+            }
+            map.values().for_each(|value| references_resolve(root, value));
+        }
+        Value::Array(items) => items.iter().for_each(|value| references_resolve(root, value)),
+        _ => {}
+    }
+}
+
+#[test]
+fn the_reference_pages_in_docs_are_those_of_the_code() {
+    for (name, page) in supercargo::cli::reference::pages() {
+        // Without the server there are fewer commands.
+        if name == "cli.md" && cfg!(not(feature = "cluster")) {
+            continue;
+        }
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name);
+        let there = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(there == page, "docs/{name} is out of date: run `make generate`");
+    }
+}
+
+#[test]
+fn every_command_explains_itself() {
+    let here = folder(&[]);
+    for command in ["check", "mutate", "review", "explain", "policies", "certs"] {
+        let help = run(here.path(), &[command, "--help"], "");
+        assert_eq!(help.code, 0);
+        if command != "policies" && command != "certs" {
+            assert!(help.out.contains("supercargo "), "{command} has no example");
+        }
+    }
+    let typo = run(here.path(), &["chek"], "");
+    assert_eq!(typo.code, 2);
+    assert!(typo.err.contains("'check'"), "{}", typo.err);
+}

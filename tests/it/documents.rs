@@ -1,0 +1,114 @@
+//! The documents say what the program does: every command in the README is run here, or is a target that CI runs; our own manifests
+//! pass our own check; the examples do what they are there to show.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).unwrap()
+}
+
+fn supercargo(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_supercargo")).args(arguments).current_dir(root()).output().unwrap()
+}
+
+/// The text between ```language and ``` , one string a block.
+fn blocks(text: &str, language: &str) -> Vec<String> {
+    let fence = format!("```{language}\n");
+    text.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
+}
+
+/// A command as it is typed, without its comment.
+fn command(line: &str) -> &str {
+    line.split(" #").next().unwrap().trim()
+}
+
+#[test]
+fn the_readme_shows_what_the_program_prints() {
+    let readme = read("README.md");
+    let mut shown = 0;
+    for block in blocks(&readme, "console") {
+        let (first, expected) = block.split_once('\n').unwrap();
+        let words: Vec<&str> = first.strip_prefix("$ supercargo ").expect(first).split_whitespace().collect();
+        let output = supercargo(&words);
+        let printed = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
+        // "…" stands for lines left out.
+        let mut rest = printed.as_str();
+        for part in expected.split("…\n") {
+            let at = rest.find(part).unwrap_or_else(|| panic!("{first} does not print\n{part}\nbut\n{printed}"));
+            rest = &rest[at + part.len()..];
+        }
+        shown += 1;
+    }
+    assert!(shown >= 2);
+}
+
+#[test]
+fn every_command_in_the_readme_is_run_somewhere() {
+    let (readme, makefile) = (read("README.md"), read("Makefile"));
+    for line in
+        blocks(&readme, "sh").iter().flat_map(|block| block.lines()).map(command).filter(|line| !line.is_empty())
+    {
+        match line.split_once(' ').unwrap_or((line, "")) {
+            ("make", target) => assert!(makefile.contains(&format!("\n{target}:")), "there is no target {target}"),
+            ("supercargo", arguments) => {
+                let output = supercargo(&arguments.split_whitespace().collect::<Vec<_>>());
+                assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+            }
+            // `make build` is this; what a cluster is needed for is run by tests/e2e.
+            ("cargo", "build --release") | ("export", _) => {}
+            ("kubectl", "label namespace scans supercargo.dev/scans=true") => {}
+            _ => panic!("{line} is in the README and is run nowhere"),
+        }
+    }
+}
+
+#[test]
+fn our_own_manifests_pass_our_own_check() {
+    for path in ["install", "overlays", "networkpolicies", "efs", "rbac", "mtls", "examples/good", "examples/group"] {
+        let path = format!("manifests/{path}");
+        let output = supercargo(&["check", "--fail-on", "warn", "--facts", "manifests/examples/namespace.yaml", &path]);
+        // A Job of the group brings an affinity that it does not need, to show what is said of it: no finding.
+        assert_eq!(output.status.code(), Some(0), "{path}: {}", String::from_utf8_lossy(&output.stdout));
+    }
+    let output = supercargo(&["check", "certs"]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn bad_examples_are_refused_for_what_their_names_say() {
+    for (file, rules) in [
+        ("no-probes-no-limits", vec!["required-limits", "required-probes"]),
+        ("secret-in-configmap", vec!["embedded-secret"]),
+        ("secret-in-env-and-args", vec!["embedded-secret"]),
+    ] {
+        let output = supercargo(&["check", "-o", "json", &format!("manifests/examples/bad/{file}.yaml")]);
+        assert_eq!(output.status.code(), Some(1), "{file}");
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let mut found: Vec<&str> =
+            report["findings"].as_array().unwrap().iter().map(|f| f["rule"].as_str().unwrap()).collect();
+        found.sort_unstable();
+        found.dedup();
+        assert_eq!(found, rules, "{file}");
+        assert!(!String::from_utf8(output.stdout).unwrap().contains("correct-horse"), "{file}");
+    }
+}
+
+#[test]
+fn the_built_in_policies_compile() {
+    let output = supercargo(&["policies", "check", "manifests/policies"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn webhooks_leave_out_the_namespaces_that_the_engine_leaves_out() {
+    let webhooks = read("manifests/install/webhooks.yaml");
+    for namespace in supercargo::engine::EXCLUDED_NAMESPACES.iter().filter(|name| **name != "kube-*") {
+        let lines = webhooks.lines().filter(|line| line.trim() == format!("- {namespace}")).count();
+        assert_eq!(lines, 2, "{namespace}: once for the mutating and once for the validating webhooks");
+    }
+}
