@@ -6,8 +6,10 @@
 #![allow(clippy::needless_pass_by_value)]
 
 mod cli;
+mod corpus;
 mod documents;
 mod image;
+mod properties;
 mod semantics;
 #[cfg(feature = "server")]
 mod server;
