@@ -98,7 +98,9 @@ pub fn spoil(dice: &mut Dice<'_>, value: &mut Value) {
         Value::Array(items) => items.get_mut(chosen),
         _ => None,
     };
-    below.into_iter().for_each(|below| spoil(dice, below));
+    for below in below {
+        spoil(dice, below);
+    }
 }
 
 fn list(dice: &mut Dice<'_>, most: usize, mut make: impl FnMut(&mut Dice<'_>) -> Value) -> Value {
