@@ -1,7 +1,7 @@
 //! The webhook as a server.
 //!
-//! A request comes in by [`accept`](self) (socket, TLS, HTTP) and is answered in `webhook` (bytes in, bytes out), which asks the
-//! engine. Beside it: `health` (readiness and metrics over plain HTTP), `tls` (certificates that change), `connections` (who may
+//! A request comes in by `accept` (socket, TLS, HTTP), takes a path of `router` (axum) and is answered in `webhook` (bytes in,
+//! bytes out), which asks the engine. Beside it: `health` (readiness and metrics over plain HTTP), `tls` (certificates that change), `connections` (who may
 //! be connected), `lifecycle` (start and end). Decides nothing about objects.
 
 use std::net::SocketAddr;
@@ -9,8 +9,6 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use arc_swap::ArcSwap;
-use hyper::Request;
-use hyper::body::{Bytes, Incoming};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -27,6 +25,7 @@ mod health;
 mod lifecycle;
 pub mod metrics;
 mod record;
+mod router;
 pub mod tls;
 mod webhook;
 
@@ -38,7 +37,7 @@ pub use lifecycle::{Drain, Stop};
 pub use webhook::{Door, Judge, Load, Webhook};
 
 /// What every request gets.
-pub type Answer = hyper::Response<http_body_util::Full<Bytes>>;
+pub type Answer = axum::response::Response;
 
 /// The kubelet and Prometheus need a handful of connections.
 const HEALTH_CONNECTIONS: usize = 64;
@@ -104,7 +103,7 @@ impl Server {
             listener: webhook_listener,
             tls: Some(Arc::clone(&tls)),
             connections: Arc::clone(&connections),
-            respond: Arc::new(webhook),
+            respond: router::webhook(&Arc::new(webhook)),
             phase: phase.subscribe(),
             metrics: Arc::clone(&metrics),
         };
@@ -116,7 +115,7 @@ impl Server {
                 Limits { connections: HEALTH_CONNECTIONS, per_peer: HEALTH_CONNECTIONS, ..options.limits },
                 Arc::default(),
             ),
-            respond: Arc::new(health),
+            respond: router::health(&Arc::new(health)),
             phase: http_phase.subscribe(),
             metrics: Arc::default(),
         };
@@ -162,16 +161,4 @@ async fn listen(what: &'static str, address: SocketAddr) -> anyhow::Result<(TcpL
     // Tests and scripts that let the system choose the port read it from this line.
     tracing::info!(%what, %address, "listening");
     Ok((listener, address))
-}
-
-impl accept::Respond for Arc<Webhook> {
-    async fn respond(&self, request: Request<Incoming>) -> Answer {
-        self.answer(request).await
-    }
-}
-
-impl accept::Respond for Arc<Health> {
-    async fn respond(&self, request: Request<Incoming>) -> Answer {
-        self.answer(&request)
-    }
 }

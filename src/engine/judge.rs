@@ -122,7 +122,9 @@ impl<'j> Judged<'j> {
         let mut objections = stowed.objections;
         if complete {
             // Nothing more will be added to a pod at this stage, and a warning about it was given before.
-            objections.extend(missing_labels(pod, profiles));
+            if self.before.is_none() {
+                objections.extend(missing_labels(pod, profiles));
+            }
             return Projection { tree: None, objections, warnings: Vec::new() };
         }
         Projection { tree: editor.into_tree(), objections, warnings: stowed.warnings }
@@ -208,14 +210,15 @@ fn by_default(
     }
 }
 
-/// Labels of the profiles that a stored pod does not have: somebody takes one away, or the webhook that adds them was not
-/// asked. No pod passes without: which network it may use hangs on them.
+/// Labels of the profiles that a new pod does not have. Only a warning: the webhook that adds them was not asked, or held its
+/// patch back, and neither may stop a pod (under the default-deny NetworkPolicy such a pod reaches nothing). Taking a label
+/// away is [`Judged::lost_labels`].
 fn missing_labels<'p>(pod: &'p Pod<'_>, profiles: &'p [&Profile]) -> impl Iterator<Item = Objection> {
     let labels = profiles.iter().flat_map(|profile| profile.spec.labels.iter().map(move |label| (profile, label)));
     labels.filter(|(_, (key, _))| pod.label(key).is_none()).map(|(profile, (key, value))| Objection {
         to: ObjectionTo::Label,
         by: format!("PodProfile/{}", profile.name),
-        mild: false,
+        mild: true,
         pointer: pod.pointer(&format!("/metadata/labels/{}", escape(key))),
         subject: Subject { container: None, key: Some(key.clone()) },
         message: format!("label {key} is missing, and profile {} wants it to be {value}", profile.name),

@@ -6,8 +6,8 @@ use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use hyper::StatusCode;
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
-use hyper::{Method, Request, StatusCode};
 
 use super::Answer;
 use super::metrics::Metrics;
@@ -55,7 +55,7 @@ impl Readiness {
     }
 }
 
-/// Answers the three paths.
+/// What the three paths answer.
 pub struct Health {
     /// The gates.
     pub readiness: Arc<Readiness>,
@@ -64,27 +64,21 @@ pub struct Health {
 }
 
 impl Health {
-    /// The answer to `request`, whose body does not matter.
-    pub fn answer<B>(&self, request: &Request<B>) -> Answer {
-        if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            let mut answer = text(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered here\n".to_owned());
-            answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-            return answer;
-        }
-        match request.uri().path() {
-            "/healthz" => text(StatusCode::OK, "ok\n".to_owned()),
-            "/readyz" => self.ready(),
-            "/metrics" => {
-                let mut answer = text(StatusCode::OK, self.metrics.text());
-                let open = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-                answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(open));
-                answer
-            }
-            _ => text(StatusCode::NOT_FOUND, "try /healthz, /readyz or /metrics\n".to_owned()),
-        }
+    /// The process answers at all.
+    pub(super) fn alive() -> Answer {
+        text(StatusCode::OK, "ok\n".to_owned())
     }
 
-    fn ready(&self) -> Answer {
+    /// What Prometheus reads.
+    pub(super) fn metrics(&self) -> Answer {
+        let mut answer = text(StatusCode::OK, self.metrics.text());
+        let open = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+        answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(open));
+        answer
+    }
+
+    /// Whether requests should be sent here, and what is missing if not.
+    pub(super) fn ready(&self) -> Answer {
         let mut missing = String::new();
         for obstacle in self.readiness.obstacles() {
             let _ = writeln!(missing, "missing: {obstacle}");
@@ -96,6 +90,18 @@ impl Health {
     }
 }
 
+/// To another method than GET.
+pub(super) fn only_get() -> Answer {
+    let mut answer = text(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered here\n".to_owned());
+    answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+    answer
+}
+
+/// To another path.
+pub(super) fn no_such_path() -> Answer {
+    text(StatusCode::NOT_FOUND, "try /healthz, /readyz or /metrics\n".to_owned())
+}
+
 fn text(status: StatusCode, body: String) -> Answer {
     let mut answer = Answer::new(body.into());
     *answer.status_mut() = status;
@@ -105,22 +111,30 @@ fn text(status: StatusCode, body: String) -> Answer {
 
 #[cfg(test)]
 mod tests {
+    use axum::body::Body;
     use http_body_util::BodyExt;
+    use hyper::Request;
+    use tower::ServiceExt;
 
     use super::*;
+    use crate::server::router;
 
-    async fn get(health: &Health, path: &str) -> (u16, String) {
-        let answer = health.answer(&Request::get(path).body(()).unwrap());
+    async fn ask(health: &Arc<Health>, request: Request<Body>) -> (u16, String) {
+        let answer = router::health(health).oneshot(request).await.unwrap();
         let status = answer.status().as_u16();
         let body = answer.into_body().collect().await.unwrap().to_bytes();
         (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    async fn get(health: &Arc<Health>, path: &str) -> (u16, String) {
+        ask(health, Request::get(path).body(Body::empty()).unwrap()).await
     }
 
     #[tokio::test]
     async fn not_ready_until_every_gate_is_open_and_no_more_when_draining() {
         let mut readiness = Readiness::default();
         let (certificate, namespaces) = (readiness.gate("certificate"), readiness.gate("namespaces"));
-        let health = Health { readiness: Arc::new(readiness), metrics: Arc::default() };
+        let health = Arc::new(Health { readiness: Arc::new(readiness), metrics: Arc::default() });
 
         certificate.open();
         assert_eq!(get(&health, "/readyz").await, (503, "missing: namespaces\n".to_owned()));
@@ -134,10 +148,10 @@ mod tests {
 
     #[tokio::test]
     async fn metrics_are_where_prometheus_looks_for_them() {
-        let health = Health { readiness: Arc::default(), metrics: Arc::default() };
+        let health = Arc::new(Health { readiness: Arc::default(), metrics: Arc::default() });
         let (status, body) = get(&health, "/metrics").await;
         assert!(status == 200 && body.contains("supercargo_build_info"), "{body}");
         assert_eq!(get(&health, "/merics").await.0, 404);
-        assert_eq!(health.answer(&Request::post("/metrics").body(()).unwrap()).status(), 405);
+        assert_eq!(ask(&health, Request::post("/metrics").body(Body::empty()).unwrap()).await.0, 405);
     }
 }

@@ -60,14 +60,6 @@ pub enum Door {
 }
 
 impl Door {
-    fn at(path: &str) -> Option<Door> {
-        match path {
-            "/mutate" => Some(Door::Mutate),
-            "/validate" => Some(Door::Validate),
-            _ => None,
-        }
-    }
-
     /// The label in metrics and the log.
     pub fn word(self) -> &'static str {
         match self {
@@ -130,8 +122,8 @@ impl Webhook {
         }
     }
 
-    /// The answer to an HTTP request.
-    pub async fn answer<B>(self: &Arc<Self>, request: Request<B>) -> Answer
+    /// The answer to an HTTP request at a door, or at a path that is none.
+    pub async fn answer<B>(self: &Arc<Self>, door: Option<Door>, request: Request<B>) -> Answer
     where
         B: Body<Data = Bytes>,
     {
@@ -139,7 +131,7 @@ impl Webhook {
         let _in_flight = Held::new(&self.metrics.requests_in_flight, 1);
         let (head, body) = request.into_parts();
         let mut body = pin!(body);
-        match self.review(&head, body.as_mut(), began).await {
+        match self.review(door, &head, body.as_mut(), began).await {
             Ok(bytes) => {
                 let mut answer = Answer::new(Bytes::from(bytes).into());
                 answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -156,11 +148,18 @@ impl Webhook {
     }
 
     /// Reads the body and has it judged, here or off the workers.
-    async fn review<B>(self: &Arc<Self>, head: &Parts, body: Pin<&mut B>, began: Instant) -> Result<Vec<u8>, Fault>
+    async fn review<B>(
+        self: &Arc<Self>,
+        door: Option<Door>,
+        head: &Parts,
+        body: Pin<&mut B>,
+        began: Instant,
+    ) -> Result<Vec<u8>, Fault>
     where
         B: Body<Data = Bytes>,
     {
-        let (door, deadline) = self.admit(head, began).inspect_err(record::unread)?;
+        let door = door.ok_or(Fault::NoSuchPath).inspect_err(record::unread)?;
+        let deadline = self.admit(head, began).inspect_err(record::unread)?;
         let turn = timeout_at(deadline, self.requests.acquire()).await;
         let _turn = turn.ok().and_then(Result::ok).ok_or(Fault::Overloaded).inspect_err(record::unread)?;
         let read = self.budget.read(body, deadline, &self.metrics).await.inspect_err(record::unread)?;
@@ -184,8 +183,7 @@ impl Webhook {
     }
 
     /// What the head alone says.
-    fn admit(&self, head: &Parts, began: Instant) -> Result<(Door, Instant), Fault> {
-        let door = Door::at(head.uri.path()).ok_or(Fault::NoSuchPath)?;
+    fn admit(&self, head: &Parts, began: Instant) -> Result<Instant, Fault> {
         if head.method != Method::POST {
             return Err(Fault::NotPost);
         }
@@ -199,7 +197,7 @@ impl Webhook {
         if !missing.is_empty() {
             return Err(Fault::NotReady(missing.join(", ")));
         }
-        Ok((door, began + allowance))
+        Ok(began + allowance)
     }
 
     /// Decides, whatever happens, and keeps a record of it.

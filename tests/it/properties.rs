@@ -234,7 +234,7 @@ fn the_random_pods_are_of_every_kind() {
         ("placement", 60),
         ("nothing to add", 20),
         ("packed by its author", 2),
-        ("profile-label", 40),
+        ("profile-label", 8),
         ("profile-volume", 20),
         ("required-limits", 100),
         ("required-probes", 40),

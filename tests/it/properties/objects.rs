@@ -98,7 +98,7 @@ pub fn spoil(dice: &mut Dice<'_>, value: &mut Value) {
         Value::Array(items) => items.get_mut(chosen),
         _ => None,
     };
-    for below in below {
+    if let Some(below) = below {
         spoil(dice, below);
     }
 }

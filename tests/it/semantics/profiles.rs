@@ -80,6 +80,14 @@ fn another_value_of_a_profiles_label_is_refused() {
     answer.assert_refused(&label_finding());
 }
 
+/// The mutating webhook was not asked, or held its patch back: "a wrong patch [...] an empty patch, a warning", and no refusal.
+#[test]
+fn a_pod_that_was_never_labelled_is_only_warned_about() {
+    let answer = World::built_in().validate(&Review::create(scan_pod()).by(JOB_CONTROLLER));
+    assert!(answer.causes().iter().all(|cause| !cause.starts_with("profile-label")), "{:?}", answer.causes());
+    assert!(answer.warnings().iter().any(|warning| warning.contains("profile-label")), "{:?}", answer.warnings());
+}
+
 /// "... and when a later UPDATE changes it"
 #[test]
 fn a_profiles_label_stays_when_the_pod_is_changed() {
