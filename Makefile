@@ -38,7 +38,7 @@ demo-cluster: build ## The examples through a real control plane with kubectl, a
 	SUPERCARGO_BIN=$(abspath $(TARGET))/release/supercargo $(CARGO) test --locked --test e2e -- demo-cluster
 
 .PHONY: bench
-bench: ## The engine alone, then the server beside a bare TLS echo
+bench: ## The engine alone, then the server beside a bare TLS echo (docs/performance.md)
 	$(CARGO) bench --locked
 
 .PHONY: properties

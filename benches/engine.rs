@@ -1,5 +1,8 @@
 //! The engine alone: parse, decide, answer. `cargo bench --bench engine`
 
+// A benchmark that cannot be set up has nothing to say.
+#![allow(clippy::expect_used)]
+
 mod reviews;
 
 use divan::{Bencher, black_box};

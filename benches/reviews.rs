@@ -61,9 +61,10 @@ pub fn deployment(variables: usize) -> Value {
 
 /// A ConfigMap that holds a properties file: 4 KB with 60 lines, 1 MB with 16,000.
 pub fn config_map(lines: usize) -> Value {
-    let lines: String = (0..lines)
+    let lines: Vec<String> = (0..lines)
         .map(|line| format!("section.{line}.title = The title of section number {line}, in words\n"))
         .collect();
+    let lines = lines.concat();
     json!({"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "texts", "namespace": "shop"}, "data": {"texts.properties": lines}})
 }
 

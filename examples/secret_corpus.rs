@@ -1,9 +1,9 @@
-//! Measures the secret detector on labelled data: `cargo run --release --example secret_corpus FOLDER [--misses N] [--ids TIER]`.
+//! Measures the secret detector on labelled data: `cargo run --release --example secret_corpus FOLDER [--misses N] [--ids TIER] [--adversarial]`.
 //!
 //! Prints recall by tier and placement, hard cases by id, near misses and clean manifests refused (rule kind and pointer, never a
 //! value), and time. The data is only read: it is decompressed by `xz -dc` and never written anywhere.
 
-#![allow(clippy::print_stdout, clippy::cast_precision_loss)]
+#![allow(clippy::print_stdout, clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -54,7 +54,7 @@ fn share(part: usize, whole: usize) -> String {
 
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
-    let folder = arguments.next().context("usage: secret_corpus FOLDER [--misses N] [--ids TIER]")?;
+    let folder = arguments.next().context("usage: secret_corpus FOLDER [--misses N] [--ids TIER] [--adversarial]")?;
     let rest: Vec<String> = arguments.collect();
     let option = |name: &str| rest.iter().position(|word| word == name).and_then(|at| rest.get(at + 1)).cloned();
     let misses: usize = option("--misses").map_or(Ok(0), |n| n.parse())?;
@@ -62,6 +62,10 @@ fn main() -> Result<()> {
         return ids(Path::new(&folder), &wanted);
     }
     let folder = Path::new(&folder);
+    if rest.iter().any(|word| word == "--adversarial") {
+        adversarial();
+        return Ok(());
+    }
     wrapped(folder, misses)?;
     hard_cases(folder)?;
     clean(folder)?;
@@ -87,7 +91,7 @@ fn ids(folder: &Path, wanted: &str) -> Result<()> {
 fn wrapped(folder: &Path, misses: usize) -> Result<()> {
     let data = read(folder, "wrapped.jsonl.xz")?;
     let mut cells: BTreeMap<(String, String), (usize, usize, usize)> = BTreeMap::new();
-    let mut missed: BTreeMap<(String, String), BTreeMap<String, usize>> = BTreeMap::new();
+    let mut wrong: BTreeMap<(String, String), BTreeMap<String, usize>> = BTreeMap::new();
     for line in data.lines() {
         let row = Node::read(line)?;
         let Some(object) = row.get("obj") else { continue };
@@ -100,7 +104,7 @@ fn wrapped(folder: &Path, misses: usize) -> Result<()> {
         counts.1 += usize::from(answer.certain.is_empty() && !answer.weak.is_empty());
         counts.2 += 1;
         if answer.certain.is_empty() == positive {
-            *missed.entry(cell).or_default().entry(text(&row, "rule").to_owned()).or_default() += 1;
+            *wrong.entry(cell).or_default().entry(text(&row, "rule").to_owned()).or_default() += 1;
         }
     }
     println!("refused, by tier and placement (and how many only warned of)");
@@ -108,7 +112,7 @@ fn wrapped(folder: &Path, misses: usize) -> Result<()> {
         println!("  {tier:15} {placement:16} {}   weak {weak}", share(*hit, *all));
     }
     if misses > 0 {
-        for ((tier, placement), rules) in missed {
+        for ((tier, placement), rules) in wrong {
             let mut rules: Vec<_> = rules.into_iter().collect();
             rules.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
             let list: Vec<String> = rules.iter().take(misses).map(|(rule, count)| format!("{rule}:{count}")).collect();
@@ -187,4 +191,95 @@ fn clean(folder: &Path) -> Result<()> {
         at(1.0)
     );
     Ok(())
+}
+fn adversarial() {
+    let mega = 1 << 20;
+    let b64 = |text: &str| {
+        use base64::Engine;
+        base64::engine::general_purpose::STANDARD.encode(text)
+    };
+    let fill = |piece: &str, size: usize| piece.repeat(size / piece.len().max(1));
+    let mut nested = "plain text that is encoded again and again".to_owned();
+    while nested.len() < 3 * mega / 2 {
+        nested = b64(&nested);
+    }
+    let log = "2026-01-01T00:00:00Z INFO  handled request path=/healthz status=200 took=12ms user=anonymous\n";
+    let pieces: Vec<(&str, String)> = vec![
+        ("log lines", log.to_owned()),
+        ("yaml", "server:\n  port: 8080\n  host: example\n  retries: 3\n".into()),
+        ("prose with keys", "the key to this token is that the author passes it as a secret to the monkey\n".into()),
+        ("short lines", "a=1\n".into()),
+        ("short password lines", "password=x\n".into()),
+        ("real password lines", "password=Wq7!kd9Z\n".into()),
+        ("token near-misses", concat!("gl", "pat-").into()),
+        ("token near-misses with dashes", concat!("gl", "pat-aaaaaaaaaaaa.").into()),
+        ("eyJ.", "eyJ.".into()),
+        ("eyJa-eyJ", "-eyJaaaa".into()),
+        ("pem headers", concat!("-----BEGIN ", "PRIVATE KEY-----").into()),
+        ("urls", "a://b:".into()),
+        ("urls without end", "://".into()),
+        ("kty", "{\"kty\"".into()),
+        ("words", "pwpwpw".into()),
+        ("keys", "key=key=".into()),
+        ("quotes", "password=\"".into()),
+        ("named", "name: password\n".into()),
+        ("mid-token keywords", ".atlasv1.".into()),
+        ("Q~", "Q~".into()),
+        ("T3BlbkFJ", concat!("T3Blb", "kFJ").into()),
+        ("facebook", "|".into()),
+        ("mysql", "mysql -p ".into()),
+        ("curl", "curl -u a ".into()),
+        ("login", " login".into()),
+        ("basic", "basic dXNlcjpw ".into()),
+        ("pem64", concat!("LS0tLS1CR", "UdJTi").into()),
+        ("sk-", " sk-a".into()),
+        ("digits :AA", "0123456789:AA".into()),
+        ("uuid", "api-12345678-1234-1234-1234-12345678901".into()),
+        ("connection", ";password=;pwd=".into()),
+        ("xml", "<password>".into()),
+        ("json", "{\"password\":{\"token\":\"a\"},".into()),
+        ("escaped", "\\\"password\\\":\\\"a\\\",".into()),
+    ];
+    println!(
+        "adversarial: ms for 1 MiB and 3 MiB of it in a ConfigMap, bytes visited for each byte, whether all was read"
+    );
+    let run = |name: &str, text: String| {
+        let data = serde_json::json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"file": text}});
+        let node = Node::from(data);
+        // CPU time, averaged: the wall clock says more of the neighbours on this machine.
+        let mut best = judge(&node);
+        let before = cpu();
+        for _ in 0..5 {
+            judge(&node);
+        }
+        best.took = cpu().saturating_sub(before) / 5;
+        let len = text_len(&node);
+        print!(
+            "  {:7.2} ms {:5.1}x {} found {:3}",
+            best.took.as_secs_f64() * 1000.0,
+            best.scanned.visited as f64 / len as f64,
+            if best.scanned.complete { "all" } else { "CUT" },
+            best.certain.len() + best.weak.len()
+        );
+        if name.is_empty() { println!() } else { print!("  |") }
+    };
+    for (name, piece) in &pieces {
+        print!("{name:32}");
+        run(name, fill(piece, mega));
+        run("", fill(piece, 3 * mega));
+    }
+    print!("{:32}", "base64 of base64");
+    run("x", nested[..mega].to_owned());
+    run("", nested.clone());
+}
+
+/// What this thread has used of the processor (Linux).
+fn cpu() -> Duration {
+    std::thread::yield_now();
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    Duration::from_nanos(text.split(' ').next().and_then(|ns| ns.parse().ok()).unwrap_or_default())
+}
+
+fn text_len(node: &Node<'_>) -> usize {
+    node.path(&["data", "file"]).and_then(Node::as_str).map_or(1, str::len)
 }

@@ -205,19 +205,19 @@ fn stow(tree: &Node<'_>, request: &Request<'_>, facts: Facts<'_>) -> Outcome {
         return outcome;
     }
     let author = if controllers::is_trusted(&request.username) { Author::Controller } else { Author::Person };
-    let mut editor = Editor::new(tree.clone());
+    let mut editor = Editor::new(tree);
     let checked = mutators::stow(&profiles, facts.namespace, author, "", &mut editor)
         .map_err(|error| error.to_string())
         .and_then(|stowed| {
             #[cfg(feature = "sabotage")]
             sabotage(&pod, &mut editor);
-            editor.verify(tree).map_err(|error| error.to_string())?;
+            editor.verify().map_err(|error| error.to_string())?;
             invariants::kept(&pod, &Pod::new("", editor.tree()))?;
             Ok(stowed)
         });
     match checked {
         Ok(stowed) => {
-            outcome.patch = editor.patch();
+            outcome.patch = editor.into_patch();
             outcome.mutators = stowed.mutators;
             outcome.warnings = stowed.warnings;
         }

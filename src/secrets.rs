@@ -33,6 +33,9 @@ mod tokens;
 mod urls;
 mod weak;
 
+#[cfg(test)]
+mod tests;
+
 pub use tokens::{Entry, entries};
 
 /// How many bytes one object may cost. Plain text costs one a byte, 3 MiB (the API server's limit of a request) being 3 Mi; leads cost what
@@ -44,13 +47,16 @@ pub const BUDGET: usize = 16 << 20;
 pub struct Options {
     /// Whether hashes of passwords (bcrypt, crypt, `{SHA}`) are reported.
     pub password_hashes: bool,
+    /// Whether a token whose own checksum is wrong, and that no name gives away, is only warned of. Test tokens and redacted logs
+    /// look like this; so does a token with a typing error, which is why it is off.
+    pub trust_checksums: bool,
     /// How many bytes may be visited, see [`BUDGET`].
     pub budget: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { password_hashes: false, budget: BUDGET }
+        Options { password_hashes: false, trust_checksums: false, budget: BUDGET }
     }
 }
 
@@ -132,7 +138,7 @@ pub struct Detection<'d> {
     pub key: Option<Cow<'d, str>>,
     /// Where it was found.
     pub surface: Surface,
-    /// The same as a person says it: "env DB_PASSWORD", "line 12 of key app.properties".
+    /// The same as a person says it: "env `DB_PASSWORD`", "line 12 of key `app.properties`".
     pub place: String,
     /// The secret.
     pub value: Value<'d>,
@@ -161,6 +167,8 @@ struct Secret {
     kind: Kind,
     prefix: Option<&'static str>,
     certainty: Certainty,
+    /// Its own checksum speaks against it.
+    doubtful: bool,
 }
 
 /// Reports every secret of a workload, in the order of the document.

@@ -134,7 +134,7 @@ pub fn run(
         Pace::Open(rate) => arrivals(rate, lasting),
     };
     let (next, begin, finished) = (AtomicUsize::new(0), Barrier::new(connections + 1), Barrier::new(connections + 1));
-    let began = Mutex::new(Instant::now());
+    let origin = Mutex::new(Instant::now());
     let turn = || -> Result<Timed> {
         let opened = Connection::open(client).and_then(|mut connection| {
             connection.ask(&messages[0])?;
@@ -142,7 +142,7 @@ pub fn run(
         });
         begin.wait();
         begin.wait();
-        let start = *began.lock().unwrap_or_else(PoisonError::into_inner);
+        let start = *origin.lock().unwrap_or_else(PoisonError::into_inner);
         let sent = opened.and_then(|mut connection| {
             let mut timed = Timed::default();
             loop {
@@ -174,7 +174,7 @@ pub fn run(
         begin.wait();
         let before = measured();
         let start = Instant::now();
-        *began.lock().unwrap_or_else(PoisonError::into_inner) = start;
+        *origin.lock().unwrap_or_else(PoisonError::into_inner) = start;
         begin.wait();
         finished.wait();
         let seconds = start.elapsed().as_secs_f64();
@@ -211,7 +211,7 @@ fn arrivals(rate: f64, lasting: Duration) -> Vec<Duration> {
 fn wait_until(due: Instant) -> Instant {
     let left = due.saturating_duration_since(Instant::now());
     if left > AWAKE {
-        thread::sleep(left - AWAKE);
+        thread::sleep(left.saturating_sub(AWAKE));
     }
     while Instant::now() < due {
         std::hint::spin_loop();

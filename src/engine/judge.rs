@@ -107,7 +107,7 @@ impl<'j> Judged<'j> {
         if profiles.is_empty() && (complete || ranges.is_empty()) {
             return Projection::default();
         }
-        let mut editor = Editor::new(self.workload.object.clone());
+        let mut editor = Editor::new(self.workload.object);
         // A template's pods are made by a controller, and nobody applies them again.
         let author = if self.workload.is_pod() && !controllers::is_trusted(self.username) {
             Author::Person
@@ -125,7 +125,7 @@ impl<'j> Judged<'j> {
             objections.extend(missing_labels(pod, profiles));
             return Projection { tree: None, objections, warnings: Vec::new() };
         }
-        Projection { tree: Some(editor.into_tree()), objections, warnings: stowed.warnings }
+        Projection { tree: editor.into_tree(), objections, warnings: stowed.warnings }
     }
 
     /// Labels that a profile gave to the stored pod and that it would no longer have. The pod keeps them whether or not the

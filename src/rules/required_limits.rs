@@ -49,12 +49,14 @@ impl Check for RequiredLimits {
             (self.memory, "memory", "256Mi"),
             (self.ephemeral_storage, "ephemeral-storage", "1Gi"),
         ];
-        for (_, resource, example) in wanted.into_iter().filter(|(wanted, ..)| *wanted) {
-            // A limit on the pod bounds its containers together; only cpu and memory can be set there.
-            if resources::POD_LEVEL.contains(&resource) && resources::is_set(pod.resource("limits", resource)) {
-                continue;
-            }
-            for container in pod.containers().filter(|container| container.role() != Role::Ephemeral) {
+        // A limit on the pod bounds its containers together; only cpu and memory can be set there.
+        let on_the_pod = |resource: &str| {
+            resources::POD_LEVEL.contains(&resource) && resources::is_set(pod.resource("limits", resource))
+        };
+        let wanted: Vec<_> =
+            wanted.into_iter().filter(|(wanted, resource, _)| *wanted && !on_the_pod(resource)).collect();
+        for container in pod.containers().filter(|container| container.role() != Role::Ephemeral) {
+            for &(_, resource, example) in &wanted {
                 if resources::is_set(container.resource("limits", resource)) {
                     continue;
                 }

@@ -71,12 +71,12 @@ fn in_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"_-.".contains(&byte)
 }
 
-/// The whole name around the word at `hit`; `None` when it is too long to be one.
-pub(super) fn name(bytes: &[u8], hit: &Range<usize>) -> Option<Range<usize>> {
+/// The whole name around the word at `hit`; when it is too long to be one, how far it was read.
+pub(super) fn name(bytes: &[u8], hit: &Range<usize>) -> Result<Range<usize>, usize> {
     let back = bytes[..hit.start].iter().rev().take(MAX_KEY).take_while(|b| in_name(**b)).count();
     let ahead = bytes[hit.end..].iter().take(MAX_KEY).take_while(|b| in_name(**b)).count();
     if back == MAX_KEY || ahead == MAX_KEY {
-        return None;
+        return Err(hit.end + ahead);
     }
     let (mut start, mut end) = (hit.start - back, hit.end + ahead);
     while end > hit.end && b".-".contains(&bytes[end - 1]) {
@@ -89,7 +89,7 @@ pub(super) fn name(bytes: &[u8], hit: &Range<usize>) -> Option<Range<usize>> {
     if start < hit.start && start > 0 && bytes[start - 1] == b'\\' && b"nrt".contains(&bytes[start]) {
         start += 1;
     }
-    Some(start..end)
+    Ok(start..end)
 }
 
 /// The assignment to the name at `key`.
@@ -132,6 +132,15 @@ fn separator(reader: &mut Reader<'_>, may_be_typed: bool) -> Option<u8> {
     let start = reader.at;
     for _ in 0..2 {
         match reader.peek() {
+            // Makefiles assign with these, too.
+            Some(b'?' | b'+') if reader.bytes.get(reader.at + 1) == Some(&b'=') => {
+                reader.at += 2;
+                return Some(b'=');
+            }
+            Some(b':') if reader.next_is(b"::=") || reader.next_is(b":::=") => {
+                reader.at += if reader.next_is(b"::=") { 3 } else { 4 };
+                return Some(b'=');
+            }
             Some(b':') if reader.next_is(b"::") || reader.next_is(b"://") => return None,
             Some(b'=') if reader.next_is(b"==") || reader.next_is(b"=~") => return None,
             Some(sign @ (b':' | b'=')) => {
@@ -247,7 +256,7 @@ fn value(
     if let Some(quote) = reader.quote() {
         // `'password = ' + x`: the quote ends a string that the name stands in.
         let open =
-            line.iter().filter(|b| **b == quote.mark).count() % 2 == 1 && !bytes[..key.start].ends_with(&[quote.mark]);
+            memchr::memchr_iter(quote.mark, line).count() % 2 == 1 && !bytes[..key.start].ends_with(&[quote.mark]);
         if open && !quote.escaped && !line.contains(&b'\\') {
             return None;
         }
@@ -259,21 +268,20 @@ fn value(
     let first = begins_line(line);
     let to_the_end = first && (sign == b':' || spaced);
     let rest = &bytes[reader.at..bytes.len().min(reader.at + MAX_VALUE + 1)];
-    let mut len = rest.iter().position(|b| *b == b'\n' || *b == b'\r').unwrap_or(rest.len());
-    let line_value = &rest[..len];
+    let stops: &[u8] = match (to_the_end, first) {
+        (true, _) => b"\n\r",
+        (false, true) => b"\n\r \t;\"'`",
+        (false, false) => b"\n\r \t,;&\"'`<>)]}|",
+    };
+    let mut len = rest.iter().position(|b| stops.contains(b)).unwrap_or(rest.len());
     if to_the_end {
-        if let Some(comment) = line_value.windows(2).position(|w| w == b" #") {
+        if let Some(comment) = rest[..len].windows(2).position(|w| w == b" #") {
             len = comment;
         }
-        if let Some(more) = line_value[..len]
-            .windows(3)
-            .position(|w| w[0] == b';' && w[1].is_ascii_alphabetic() && w[2].is_ascii_alphanumeric())
-        {
+        let another = |w: &[u8]| w[0] == b';' && w[1].is_ascii_alphabetic() && w[2].is_ascii_alphanumeric();
+        if let Some(more) = rest[..len].windows(3).position(another) {
             len = more;
         }
-    } else {
-        let stops: &[u8] = if first { b" \t;\"'`" } else { b" \t,;&\"'`<>)]}|" };
-        len = line_value.iter().position(|b| stops.contains(b)).unwrap_or(len);
     }
     // The text may be a string inside another: `a=b\nc=d`.
     if let Some(escape) = rest[..len].windows(2).position(|w| w[0] == b'\\' && b"nrt\"".contains(&w[1])) {
@@ -393,7 +401,7 @@ mod tests {
 
     fn of(text: &str, word: &str) -> Option<(String, String, Manner)> {
         let start = text.find(word)?;
-        let key = name(text.as_bytes(), &(start..start + word.len()))?;
+        let key = name(text.as_bytes(), &(start..start + word.len())).ok()?;
         at(text, key).map(|a| (text[a.key].to_owned(), text[a.value].to_owned(), a.manner))
     }
 

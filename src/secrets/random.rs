@@ -3,25 +3,10 @@
 //! Never enough to refuse anything by itself: it only weighs what a key or a token's shape already points to.
 
 /// Words that stand in samples and in no random token.
+#[rustfmt::skip] // a list of words
 const SAMPLE_WORDS: &[&str] = &[
-    "example",
-    "placeholder",
-    "redacted",
-    "changeme",
-    "change-me",
-    "change_me",
-    "replace",
-    "your_",
-    "your-",
-    "insert-",
-    "xxxxx",
-    "00000000",
-    "***",
-    "...",
-    "dummy",
-    "foobar",
-    "notreal",
-    "todo",
+    "example", "placeholder", "redacted", "changeme", "change-me", "change_me", "replace", "your_", "your-", "insert-", "xxxxx", "00000000", "***",
+    "...", "dummy", "foobar", "notreal", "todo",
 ];
 
 /// Whether a known token's body is what documentation puts there: masks, the alphabet, the word "example". Uniformity alone is no
@@ -60,7 +45,7 @@ pub(super) fn distinct(bytes: &[u8]) -> usize {
     seen.iter().map(|word| word.count_ones() as usize).sum()
 }
 
-/// The longest run in which each byte is the one before plus one, in any case: "abcdef", "AbCd", "123456".
+/// The longest run in which each byte is the one before plus one, in any case: `abcdef`, `AbCd`, `123456`.
 fn longest_sequence(bytes: &[u8]) -> usize {
     let (mut best, mut run) = (0, 1);
     for pair in bytes.windows(2) {

@@ -19,9 +19,11 @@ use super::{
 const MAX_REPORTS: usize = 256;
 
 /// What a lead costs beside the pass that found it, in bytes of plain scanning.
-const LEAD: usize = 4;
+const LEAD: usize = 6;
 /// What reading a name and its value costs, in the same measure.
-const NAME: usize = 48;
+const NAME: usize = 96;
+/// What taking a command apart costs.
+const COMMAND: usize = 256;
 
 /// Strings shorter than the shortest URL with a password hold nothing that layers A to C know.
 const SHORTEST: usize = 8;
@@ -36,7 +38,7 @@ pub(super) struct Scanner<'f> {
 }
 
 /// A text being scanned, and how far it has been spoken for.
-struct Text<'t> {
+struct Reading<'t> {
     site: &'t Site<'t>,
     text: &'t str,
     /// Where the last report ended: leads before it belong to it.
@@ -45,6 +47,8 @@ struct Text<'t> {
     named: usize,
     /// The line that `at` lies on, counting from 1.
     line: (usize, usize),
+    /// Whether there is more than one line; looked up when the first secret is found.
+    several: Option<bool>,
     found: bool,
 }
 
@@ -100,7 +104,7 @@ impl<'f> Scanner<'f> {
         if text.len() < SHORTEST || !self.meter.spend(text.len()) {
             return false;
         }
-        let mut on = Text { site, text, taken: 0, named: 0, line: (0, 1), found: false };
+        let mut on = Reading { site, text, taken: 0, named: 0, line: (0, 1), several: None, found: false };
         for (lead, hit) in leads::of(text) {
             if hit.start < on.taken {
                 continue;
@@ -127,13 +131,19 @@ impl<'f> Scanner<'f> {
     }
 
     /// Layer E on the name around `hit` and the value that it is given.
-    fn assignment(&mut self, on: &mut Text<'_>, hit: &Range<usize>) {
+    fn assignment(&mut self, on: &mut Reading<'_>, hit: &Range<usize>) {
         if hit.start < on.named {
             return;
         }
-        let Some(name) = assignment::name(on.text.as_bytes(), hit) else { return };
+        if !self.meter.spend(NAME) {
+            return;
+        }
+        let name = match assignment::name(on.text.as_bytes(), hit) {
+            Ok(name) => name,
+            Err(end) => return on.named = end,
+        };
         on.named = name.end;
-        if !self.meter.spend(NAME) || classify::head(&on.text[name.clone()]).is_none() {
+        if classify::head(&on.text[name.clone()]).is_none() {
             return;
         }
         let Some(found) = assignment::at(on.text, name) else { return };
@@ -156,7 +166,10 @@ impl<'f> Scanner<'f> {
     }
 
     /// The password of a command whose name stands at `hit`.
-    fn command(&mut self, on: &mut Text<'_>, hit: &Range<usize>) {
+    fn command(&mut self, on: &mut Reading<'_>, hit: &Range<usize>) {
+        if !self.meter.spend(COMMAND) {
+            return;
+        }
         let name = on.text[hit.clone()].to_ascii_lowercase();
         if name == "chpasswd" {
             if let Some(range) = shell::piped_to_chpasswd(on.text, hit) {
@@ -178,7 +191,7 @@ impl<'f> Scanner<'f> {
         }
     }
 
-    fn password_in(&mut self, on: &mut Text<'_>, inner: &str, range: Range<usize>) {
+    fn password_in(&mut self, on: &mut Reading<'_>, inner: &str, range: Range<usize>) {
         if range.start < on.taken {
             return;
         }
@@ -201,15 +214,16 @@ impl<'f> Scanner<'f> {
         if !self.meter.spend(text.len()) {
             return None;
         }
-        first(&text, &mut self.meter).map(|(_, secret)| secret)
+        first(&text, &mut self.meter).map(|(_, secret)| secret).or_else(|| structured::registry_auth(&text))
     }
 
-    fn report_in(&mut self, on: &mut Text<'_>, inner: Option<&str>, range: Range<usize>, secret: Secret) {
+    fn report_in(&mut self, on: &mut Reading<'_>, inner: Option<&str>, range: Range<usize>, secret: Secret) {
         let (counted, line) = on.line;
         let bytes = on.text.as_bytes();
         let line = line + memchr::memchr_iter(b'\n', bytes.get(counted..range.start).unwrap_or_default()).count();
         on.line = (range.start.max(counted), line);
-        let several = line > 1 || memchr::memchr(b'\n', bytes).is_some_and(|at| at + 1 < bytes.len());
+        let has_lines = || memchr::memchr(b'\n', bytes).is_some_and(|at| at + 1 < bytes.len());
+        let several = line > 1 || *on.several.get_or_insert_with(has_lines);
         let Some(value) = on.text.get(range.clone()) else { return };
         self.report(on.site, inner, several.then_some(line), value, secret);
         on.taken = range.end;
@@ -221,6 +235,10 @@ impl<'f> Scanner<'f> {
             return;
         }
         self.reported += 1;
+        // A wrong checksum is a reason to doubt a bare token, not one that its name gives away.
+        let bare = || inner.is_none() && site.key.is_none_or(|key| classify::head(key).is_none());
+        let doubted = self.options.trust_checksums && secret.doubtful && bare();
+        let certainty = if doubted { Certainty::Weak } else { secret.certainty };
         let key = match (site.key, inner) {
             (Some(key), Some(inner)) if key != inner => Some(Cow::Owned(format!("{key}/{inner}"))),
             (None, Some(inner)) => Some(Cow::Borrowed(inner)),
@@ -235,8 +253,8 @@ impl<'f> Scanner<'f> {
             value: Value(value),
             kind: secret.kind,
             known_prefix: secret.prefix,
-            certainty: secret.certainty,
-            fix: fix::of(secret.kind, secret.certainty, site, inner, self.object),
+            certainty,
+            fix: fix::of(secret.kind, certainty, site, inner, self.object),
         });
     }
 }
@@ -252,15 +270,16 @@ fn is_hash_kind(kind: Kind) -> bool {
 fn follow(text: &str, lead: Lead, hit: &Range<usize>, meter: &mut Meter) -> Option<(Range<usize>, Secret)> {
     match lead {
         Lead::Token(index) => {
-            let (range, entry) = tokens::at(text.as_bytes(), hit, index, meter)?;
-            let kind = Kind { issuer: entry.issuer, what: entry.what };
-            Some((range, Secret { kind, prefix: entry.prefix(), certainty: Certainty::Certain }))
+            let found = tokens::at(text.as_bytes(), hit, index, meter)?;
+            let kind = Kind { issuer: found.entry.issuer, what: found.entry.what };
+            let prefix = found.entry.prefix();
+            Some((found.range, Secret { kind, prefix, certainty: Certainty::Certain, doubtful: found.doubtful }))
         }
         Lead::Url => meter.spend(64).then(|| urls::at(text, hit)).flatten(),
         Lead::Dsn => meter.spend(128).then(|| urls::dsn(text, hit)).flatten(),
         Lead::Pem => meter.spend(512).then(|| structured::pem(text, hit)).flatten(),
         Lead::Pem64 => meter.spend(2048).then(|| structured::pem_in_base64(text, hit)).flatten(),
-        Lead::Jwt => meter.spend(128).then(|| structured::jwt(text, hit)).flatten(),
+        Lead::Jwt => structured::jwt(text, hit, meter).or_else(|| structured::json_in_base64(text, hit, meter)),
         Lead::Jwk => meter.spend(2048).then(|| structured::jwk(text, hit)).flatten(),
         Lead::Scheme => meter.spend(64).then(|| structured::http_credentials(text, hit)).flatten(),
         Lead::Word | Lead::Command => None,
@@ -268,7 +287,7 @@ fn follow(text: &str, lead: Lead, hit: &Range<usize>, meter: &mut Meter) -> Opti
 }
 
 /// The first thing that layers A to C find in a value.
-fn first(value: &str, meter: &mut Meter) -> Option<(Range<usize>, Secret)> {
+pub(super) fn first(value: &str, meter: &mut Meter) -> Option<(Range<usize>, Secret)> {
     if value.len() < SHORTEST {
         return None;
     }

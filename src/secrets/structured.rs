@@ -8,6 +8,7 @@ use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
+use super::meter::Meter;
 use super::{Certainty, Kind, Secret, placeholder, random, tokens, weak};
 
 const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
@@ -21,14 +22,19 @@ pub(super) const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_S
 /// A private key's PEM block has at least this much base64; less is a stub in a test or a document.
 const PEM_MIN: usize = 64;
 
+/// Headers hold an algorithm, a key id, perhaps a chain of certificates.
+const JWT_HEADER: usize = 8192;
+/// Payloads go through HTTP headers, which servers limit to this at most.
+const JWT_PART: usize = 65_536;
+
 /// Longer PEM bodies exist, but this much has been seen to be one.
 const PEM_LOOK: usize = 4096;
 
 fn certain(what: &'static str) -> Secret {
-    Secret { kind: Kind { issuer: "", what }, prefix: None, certainty: Certainty::Certain }
+    Secret { kind: Kind { issuer: "", what }, prefix: None, certainty: Certainty::Certain, doubtful: false }
 }
 
-/// A private key whose `-----BEGIN ` (or PuTTY's header) stands at `hit`.
+/// A private key whose `-----BEGIN ` (or the header of a `PuTTY` key) stands at `hit`.
 pub(super) fn pem(text: &str, hit: &Range<usize>) -> Option<(Range<usize>, Secret)> {
     let bytes = text.as_bytes();
     let line = &bytes[hit.end..bytes.len().min(hit.end + 64)];
@@ -66,6 +72,9 @@ fn is_stub(body: &[u8]) -> bool {
 /// A private key's PEM in base64, which begins at `hit`.
 pub(super) fn pem_in_base64(text: &str, hit: &Range<usize>) -> Option<(Range<usize>, Secret)> {
     let bytes = text.as_bytes();
+    if !tokens::boundary_before(bytes, hit.start) {
+        return None;
+    }
     let run = &bytes[hit.start..bytes.len().min(hit.start + PEM_LOOK)];
     let len = run.iter().position(|b| !(b.is_ascii_alphanumeric() || b"+/".contains(b))).unwrap_or(run.len());
     let decoded = STANDARD.decode(&run[..len - len % 4]).ok()?;
@@ -76,18 +85,22 @@ pub(super) fn pem_in_base64(text: &str, hit: &Range<usize>) -> Option<(Range<usi
 }
 
 /// A signed JSON web token (or an encrypted one) that begins with the `eyJ` at `hit`.
-pub(super) fn jwt(text: &str, hit: &Range<usize>) -> Option<(Range<usize>, Secret)> {
+pub(super) fn jwt(text: &str, hit: &Range<usize>, meter: &mut Meter) -> Option<(Range<usize>, Secret)> {
     let bytes = text.as_bytes();
-    if !tokens::boundary_before(bytes, hit.start) && bytes.get(hit.start.wrapping_sub(1)) != Some(&b'_') {
+    // Within a run of the alphabet it is no beginning; asking so also keeps a run of `-eyJ-eyJ` from being read again and again.
+    let inside = hit.start.checked_sub(1).is_some_and(|at| b"-_".contains(&bytes[at]));
+    if inside || !tokens::boundary_before(bytes, hit.start) {
         return None;
     }
     let mut parts = [0..0, 0..0, 0..0, 0..0, 0..0];
     let (mut count, mut at) = (0, hit.start);
     for part in &mut parts {
-        let len = bytes[at..]
-            .iter()
-            .position(|b| !(b.is_ascii_alphanumeric() || b"_-=".contains(b)))
-            .unwrap_or(bytes.len() - at);
+        let most = if count == 0 { JWT_HEADER } else { JWT_PART };
+        let rest = &bytes[at..bytes.len().min(at + most)];
+        let len = rest.iter().position(|b| !(b.is_ascii_alphanumeric() || b"_-=".contains(b))).unwrap_or(rest.len());
+        if !meter.spend(len + 16) {
+            return None;
+        }
         *part = at..at + len;
         at += len;
         count += 1;
@@ -97,7 +110,7 @@ pub(super) fn jwt(text: &str, hit: &Range<usize>) -> Option<(Range<usize>, Secre
         at += 1;
     }
     let whole = hit.start..parts[count - 1].end;
-    if count < 3 || parts[0].len() > 4096 {
+    if count < 3 {
         return None;
     }
     let header = URL_SAFE.decode(trim_padding(&bytes[parts[0].clone()])).ok()?;
@@ -108,6 +121,30 @@ pub(super) fn jwt(text: &str, hit: &Range<usize>) -> Option<(Range<usize>, Secre
     let sample = signature.starts_with(b"SflKxwRJ");
     let encrypted = count == 5 && has("\"enc\"");
     ((signed && !sample) || encrypted).then(|| (whole, certain("JSON web token")))
+}
+
+/// A registry's `{"auths": ...}` in base64, which begins with the `eyJ` at `hit`, as `.dockerconfigjson` holds it.
+pub(super) fn json_in_base64(text: &str, hit: &Range<usize>, meter: &mut Meter) -> Option<(Range<usize>, Secret)> {
+    let bytes = text.as_bytes();
+    let inside = hit.start.checked_sub(1).is_some_and(|at| b"-_+/".contains(&bytes[at]));
+    if inside || !tokens::boundary_before(bytes, hit.start) || !bytes[hit.start..].starts_with(b"eyJhdXRo") {
+        return None;
+    }
+    let rest = &bytes[hit.start..bytes.len().min(hit.start + JWT_PART)];
+    let len = rest.iter().position(|b| !(b.is_ascii_alphanumeric() || b"+/".contains(b))).unwrap_or(rest.len());
+    if !meter.spend(2 * len) {
+        return None;
+    }
+    let decoded = String::from_utf8(STANDARD.decode(&rest[..len]).ok()?).ok()?;
+    Some((hit.start..hit.start + len, registry_auth(&decoded)?))
+}
+
+/// The first credentials of a docker config: `"auth": "<base64 of user:password>"`.
+pub(super) fn registry_auth(text: &str) -> Option<Secret> {
+    text.match_indices("\"auth\"").take(64).find_map(|(at, name)| {
+        let rest = text[at + name.len()..].trim_start().strip_prefix(':')?.trim_start().strip_prefix('"')?;
+        basic(rest.split('"').next()?)
+    })
 }
 
 fn trim_padding(part: &[u8]) -> &[u8] {
@@ -171,7 +208,12 @@ pub(super) fn basic(value: &str) -> Option<Secret> {
     }
     let weak = weak::is_weak(password) || password == user || password.len() < 4;
     let certainty = if weak { Certainty::Weak } else { Certainty::Certain };
-    Some(Secret { kind: Kind { issuer: "", what: "user and password in base64" }, prefix: None, certainty })
+    Some(Secret {
+        kind: Kind { issuer: "", what: "user and password in base64" },
+        prefix: None,
+        certainty,
+        doubtful: false,
+    })
 }
 
 /// The password of one line of `.pgpass`: host:port:database:user:password.

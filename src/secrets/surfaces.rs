@@ -28,68 +28,21 @@ impl<'a> At<'a> {
 }
 
 /// Kinds whose fields hold ciphertext, references or schemas, and the one whose values are never read.
+#[rustfmt::skip] // a list of words
 const SKIPPED_KINDS: &[&str] = &[
-    "Secret",
-    "SealedSecret",
-    "CustomResourceDefinition",
-    "ExternalSecret",
-    "ClusterExternalSecret",
-    "PushSecret",
-    "SecretStore",
-    "ClusterSecretStore",
-    "VaultStaticSecret",
-    "VaultDynamicSecret",
-    "VaultPKISecret",
-    "SecretProviderClass",
-    "SopsSecret",
-    "OnePasswordItem",
-    "BitwardenSecret",
-    "InfisicalSecret",
-    "DopplerSecret",
+    "Secret", "SealedSecret", "CustomResourceDefinition", "ExternalSecret", "ClusterExternalSecret", "PushSecret", "SecretStore",
+    "ClusterSecretStore", "VaultStaticSecret", "VaultDynamicSecret", "VaultPKISecret", "SecretProviderClass", "SopsSecret", "OnePasswordItem",
+    "BitwardenSecret", "InfisicalSecret", "DopplerSecret",
 ];
 
 /// Fields that hold no secret whatever they are called: references by name, bookkeeping, schemas.
+#[rustfmt::skip] // a list of words
 const SKIPPED_FIELDS: &[&str] = &[
-    "apiVersion",
-    "kind",
-    "managedFields",
-    "caBundle",
-    "valueFrom",
-    "secretKeyRef",
-    "configMapKeyRef",
-    "envFrom",
-    "imagePullSecrets",
-    "openAPIV3Schema",
-    "secretRef",
-    "secretKeySelector",
-    "ownerReferences",
-    "resources",
-    "ports",
-    "selector",
-    "matchLabels",
-    "matchExpressions",
-    "volumeMounts",
-    "creationTimestamp",
-    "uid",
-    "resourceVersion",
-    "namespace",
-    "fieldRef",
-    "resourceFieldRef",
-    "nodePublishSecretRef",
-    "configMapRef",
-    "imagePullPolicy",
-    "terminationMessagePath",
-    "restartPolicy",
-    "dnsPolicy",
-    "schedulerName",
-    "securityContext",
-    "affinity",
-    "tolerations",
-    "strategy",
-    "secretName",
-    "remoteRef",
-    "encryptedData",
-    "status",
+    "apiVersion", "kind", "managedFields", "caBundle", "valueFrom", "secretKeyRef", "configMapKeyRef", "envFrom", "imagePullSecrets",
+    "openAPIV3Schema", "secretRef", "secretKeySelector", "ownerReferences", "resources", "ports", "selector", "matchLabels", "matchExpressions",
+    "volumeMounts", "creationTimestamp", "uid", "resourceVersion", "namespace", "fieldRef", "resourceFieldRef", "nodePublishSecretRef",
+    "configMapRef", "imagePullPolicy", "terminationMessagePath", "restartPolicy", "dnsPolicy", "schedulerName", "securityContext", "affinity",
+    "tolerations", "strategy", "secretName", "remoteRef", "encryptedData", "status",
 ];
 
 /// The last of what kubectl was given, verbatim: the live fields are judged, and the author cannot edit this.
@@ -163,7 +116,7 @@ fn object<'a>(value: &'a Node<'a>, at: At<'a>, scanner: &mut Scanner<'_>) {
                 node(member, key, At { surface: Surface::Probe, within: key, ..below }, scanner);
             }
             ("lifecycle", Node::Object(_)) => {
-                node(member, key, At { surface: Surface::Lifecycle, within: key, ..below }, scanner)
+                node(member, key, At { surface: Surface::Lifecycle, within: key, ..below }, scanner);
             }
             ("command" | "args", Node::Array(items)) => arguments(value, key, items, below, scanner),
             ("image", Node::String(text)) => {

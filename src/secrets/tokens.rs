@@ -45,6 +45,8 @@ pub struct Entry {
     pub pattern: &'static str,
     /// How far before the keyword a token may begin.
     back: usize,
+    /// So many digits stand right before the keyword.
+    digits: usize,
     /// The longest match.
     max: usize,
     /// Whether the shape is common enough that the rest must look random.
@@ -61,11 +63,16 @@ impl Entry {
         keywords: &'static [&'static str],
         pattern: &'static str,
     ) -> Self {
-        Entry { id, issuer, what, keywords, pattern, back: 0, max: USUAL_MAX, strict: false, check: None }
+        Entry { id, issuer, what, keywords, pattern, back: 0, digits: 0, max: USUAL_MAX, strict: false, check: None }
     }
 
     const fn back(mut self, bytes: usize) -> Self {
         self.back = bytes;
+        self
+    }
+
+    const fn digits(mut self, digits: usize) -> Self {
+        self.digits = digits;
         self
     }
 
@@ -117,13 +124,16 @@ impl Line {
     }
 }
 
+/// A token and where it stands.
+pub(super) struct Token {
+    pub(super) range: Range<usize>,
+    pub(super) entry: &'static Entry,
+    /// Whether its own checksum speaks against it.
+    pub(super) doubtful: bool,
+}
+
 /// The token of entry `index` around the keyword that was seen at `hit`.
-pub(super) fn at(
-    text: &[u8],
-    hit: &Range<usize>,
-    index: usize,
-    meter: &mut Meter,
-) -> Option<(Range<usize>, &'static Entry)> {
+pub(super) fn at(text: &[u8], hit: &Range<usize>, index: usize, meter: &mut Meter) -> Option<Token> {
     let line = LINES.get(index)?;
     let entry = line.entry;
     let keyword = &text[hit.clone()];
@@ -132,11 +142,20 @@ pub(super) fn at(
         return None;
     }
     let from = hit.start.saturating_sub(entry.back);
-    if entry.back == 0 && !boundary_before(text, hit.start) {
+    let begins = if entry.back == 0 {
+        boundary_before(text, hit.start)
+    } else {
+        // Something of the token must stand there; without this a text of nothing but keywords would cost a search for each.
+        let digits = hit.start.checked_sub(entry.digits).map(|at| &text[at..hit.start]);
+        let word = hit.start.checked_sub(1).is_some_and(|at| text[at].is_ascii_alphanumeric());
+        digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_digit)) && (word || entry.back < 5)
+    };
+    if !begins {
         return None;
     }
     let window = &text[from..text.len().min(hit.start + entry.max)];
-    if !meter.spend(ATTEMPT + window.len().min(2 * entry.back + 64)) {
+    // An anchored attempt mostly fails within a few bytes; how far it went, it does not say, so half the window is charged.
+    if !meter.spend(ATTEMPT + if entry.back == 0 { window.len() / 2 } else { window.len() }) {
         return None;
     }
     let found = line.regex()?.find(window)?;
@@ -146,7 +165,9 @@ pub(super) fn at(
     }
     meter.spend(range.len());
     let whole = (entry.back == 0 || boundary_before(text, range.start)) && boundary_after(text, range.end);
-    (whole && is_plausible(entry, &text[range.clone()])).then_some((range, entry))
+    let token = &text[range.clone()];
+    let doubtful = entry.check.is_some_and(|check| !check(token));
+    (whole && is_plausible(entry, token, doubtful)).then_some(Token { range, entry, doubtful })
 }
 
 /// Not in the middle of a word; an escape such as `\n` or `%3D` before it is no word.
@@ -169,14 +190,13 @@ pub(super) fn boundary_after(text: &[u8], at: usize) -> bool {
 }
 
 /// Whether a match could be somebody's token and not documentation's.
-fn is_plausible(entry: &Entry, token: &[u8]) -> bool {
+fn is_plausible(entry: &Entry, token: &[u8], doubtful: bool) -> bool {
     let keyword = entry.keywords.iter().map(|keyword| keyword.len()).min().unwrap_or_default();
     let body = if entry.back == 0 { &token[keyword.min(token.len())..] } else { token };
     if random::is_sample(body) || is_sentence(body) {
         return false;
     }
-    let doubtful = entry.strict || entry.check.is_some_and(|check| !check(token));
-    !doubtful || random::is_random(body)
+    !(entry.strict || doubtful) || random::is_random(body)
 }
 
 /// "AppConfigurationAccessTokenHere": words where the issuer puts random letters.

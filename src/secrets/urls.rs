@@ -61,7 +61,7 @@ fn judge(user: &str, password: &str) -> Option<Secret> {
         || weak::is_weak_beside(password, user)
         || password.len() < 4;
     let certainty = if weak { Certainty::Weak } else { Certainty::Certain };
-    Some(Secret { kind: KIND, prefix: None, certainty })
+    Some(Secret { kind: KIND, prefix: None, certainty, doubtful: false })
 }
 
 fn ends_authority(byte: u8) -> bool {

@@ -281,3 +281,67 @@ fn what(error: &ScanError) -> Cow<'static, str> {
         _ => error.info().into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::source::json;
+
+    fn json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            "[ -~é]{0,12}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 40, 20, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+                prop::collection::btree_map("[a-z~/é ]{1,8}", inner, 0..20)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    /// Every place in a document, in the order of the tree.
+    fn places(marks: &Marks, found: &mut Vec<(u32, u32)>) {
+        found.push((marks.place.line, marks.place.column));
+        marks.below.iter().for_each(|below| places(below, found));
+    }
+
+    proptest! {
+        /// JSON is YAML: two readers that know nothing of each other agree on values and places.
+        #[test]
+        fn json_reads_the_same_either_way(value in json(), pretty in any::<bool>()) {
+            let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) };
+            let text = text.unwrap();
+            let (one, marks) = json::read(&text).next().unwrap().unwrap();
+            match read(&text, 1).unwrap() {
+                None => prop_assert!(matches!(one, Node::Null)),
+                Some((other, others)) => {
+                    prop_assert!(one == other && one.equals(&value));
+                    let (mut here, mut there) = (Vec::new(), Vec::new());
+                    places(&marks, &mut here);
+                    places(&others, &mut there);
+                    prop_assert_eq!(here, there);
+                }
+            }
+        }
+
+        /// Whatever is in a file, reading it ends, without a panic.
+        #[test]
+        fn any_text_is_read_or_refused(parts in prop::collection::vec(prop_oneof![
+            "[a-z]{1,3}", Just("\n".to_owned()), Just("  ".to_owned()), Just(": ".to_owned()), Just("- ".to_owned()),
+            "[&*!|>%@\"'{}\\[\\],?#~<\\\\]", Just("<<: ".to_owned()), Just("&a ".to_owned()), Just("*a ".to_owned()),
+            Just("---\n".to_owned()), Just("...\n".to_owned()), Just("\t".to_owned()), "\\PC",
+        ], 0..60)) {
+            let text = parts.concat();
+            let _ = read(&text, 1);
+            json::read(&text).for_each(drop);
+            crate::source::split::Chunks::new(&text).for_each(drop);
+        }
+    }
+}

@@ -114,10 +114,11 @@ mod tests {
     use super::*;
 
     fn edited(text: &'static str, ranges: &[LimitRange]) -> Value {
-        let mut editor = Editor::new(Node::read(text).unwrap());
+        let pod = Node::read(text).unwrap();
+        let mut editor = Editor::new(&pod);
         apply_api_defaults("", &mut editor).unwrap();
         apply_limit_ranges("", &mut editor, ranges).unwrap();
-        editor.into_tree().to_value()
+        editor.tree().to_value()
     }
 
     #[test]

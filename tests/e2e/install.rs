@@ -55,7 +55,9 @@ pub async fn install(plane: &ControlPlane, setup: &Setup<'_>) -> Result<Installe
 /// Runs `supercargo certs DIR` and returns DIR.
 pub async fn certs(plane: &ControlPlane) -> Result<PathBuf> {
     let folder = plane.folder().join(format!("certs-{}", number()));
-    let output = Command::new(program()).arg("certs").arg(&folder).output().await?;
+    let program = program();
+    let output = Command::new(&program).arg("certs").arg(&folder).output().await;
+    let output = output.with_context(|| format!("run {}", program.display()))?;
     ensure!(output.status.success(), "supercargo certs: {}", String::from_utf8_lossy(&output.stderr));
     Ok(folder)
 }

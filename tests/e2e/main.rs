@@ -9,6 +9,7 @@ mod components;
 mod controlplane;
 mod demo;
 mod fixtures;
+mod injector;
 mod install;
 mod objects;
 mod pki;

@@ -2,10 +2,14 @@
 
 // clippy.toml allows these in `#[test]` functions; what they call is test code as well.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+// `found(json!({…}))` reads better than `found(&json!({…}))`, a hundred times over.
+#![allow(clippy::needless_pass_by_value)]
 
 mod cli;
+mod corpus;
 mod documents;
 mod image;
+mod properties;
 mod semantics;
 #[cfg(feature = "server")]
 mod server;

@@ -13,4 +13,5 @@ mod probes;
 mod profiles;
 mod ratchet;
 mod resources;
+mod secrets;
 mod volumes;

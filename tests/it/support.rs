@@ -66,10 +66,16 @@ impl World {
     /// Lets the namespace learn a LimitRange, claim, or labels.
     #[track_caller]
     pub fn knows(mut self, document: &str) -> World {
-        let object = Node::from(yaml(document));
+        self.learns(yaml(document));
+        self
+    }
+
+    /// The same, of a value.
+    #[track_caller]
+    pub fn learns(&mut self, document: Value) {
+        let object = Node::from(document);
         let kind = object.str("kind").unwrap_or_default().to_owned();
         assert!(self.namespace.learn(&kind, &object), "{kind} teaches nothing");
-        self
     }
 
     fn facts(&self) -> Facts<'_> {

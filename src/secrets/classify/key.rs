@@ -20,8 +20,6 @@ pub(in crate::secrets) enum Head {
     Authorization,
     /// `key` after a word that says nothing about it.
     BareKey,
-    /// Holds an address with a password in it, which layer B reads.
-    ConnectionString,
 }
 
 impl Head {
@@ -33,7 +31,6 @@ impl Head {
             Head::Token => "token",
             Head::Key | Head::BareKey => "secret key",
             Head::Credential | Head::Authorization => "credentials",
-            Head::ConnectionString => "connection string",
         }
     }
 }
@@ -79,7 +76,7 @@ impl<'n> Words<'n> {
     }
 }
 
-/// "dbPassword" turns at P, "APIKey" at K; "APIKEY" and "OAuth2" do not.
+/// `dbPassword` turns at P, `APIKey` at K; `APIKEY` and `OAuth2` do not.
 fn turns(bytes: &[u8], at: usize) -> bool {
     let (before, here) = (bytes[at - 1], bytes[at]);
     here.is_ascii_uppercase()
@@ -88,277 +85,69 @@ fn turns(bytes: &[u8], at: usize) -> bool {
             || (before.is_ascii_uppercase() && bytes.get(at + 1).is_some_and(u8::is_ascii_lowercase)))
 }
 
-/// Words after the head that leave the meaning as it is: "password1", "API_TOKEN_PROD", "SECRET_KEY_BASE".
+/// Words after the head that leave the meaning as it is: `password1`, `API_TOKEN_PROD`, `SECRET_KEY_BASE`.
+#[rustfmt::skip] // a list of words
 const HARMLESS_TAILS: &[&str] = &[
-    "base",
-    "value",
-    "val",
-    "string",
-    "str",
-    "text",
-    "plain",
-    "plaintext",
-    "raw",
-    "base64",
-    "b64",
-    "hex",
-    "prod",
-    "production",
-    "dev",
-    "staging",
-    "stage",
-    "test",
-    "live",
-    "main",
-    "primary",
-    "secondary",
-    "default",
-    "old",
-    "new",
-    "current",
-    "previous",
-    "v1",
-    "v2",
-    "v3",
-    "data",
-    "content",
-    "literal",
-    "a",
-    "b",
-    "rw",
-    "ro",
-    "read",
-    "write",
-    "backup",
-    "local",
-    "global",
-    "master",
-    "admin",
-    "root",
-    "internal",
-    "var",
+    "base", "value", "val", "string", "str", "text", "plain", "plaintext", "raw", "base64", "b64", "hex", "prod", "production", "dev", "staging",
+    "stage", "test", "live", "main", "primary", "secondary", "default", "old", "new", "current", "previous", "v1", "v2", "v3", "data", "content",
+    "literal", "a", "b", "rw", "ro", "read", "write", "backup", "local", "global", "master", "admin", "root", "internal", "var",
 ];
 
 /// Words before `key` that make it a secret one.
+#[rustfmt::skip] // a list of words
 const KEY_OF: &[&str] = &[
-    "api",
-    "access",
-    "secret",
-    "private",
-    "priv",
-    "encryption",
-    "encrypt",
-    "encoding",
-    "crypt",
-    "crypto",
-    "cipher",
-    "decryption",
-    "signing",
-    "sign",
-    "signature",
-    "master",
-    "auth",
-    "authentication",
-    "license",
-    "licence",
-    "app",
-    "application",
-    "shared",
-    "storage",
-    "session",
-    "cookie",
-    "jwt",
-    "hmac",
-    "aes",
-    "admin",
-    "root",
-    "write",
-    "ingest",
-    "ingestion",
-    "subscription",
-    "account",
-    "webhook",
-    "integration",
-    "security",
-    "server",
-    "consumer",
-    "client",
-    "rsa",
-    "tls",
-    "ssl",
-    "gpg",
-    "pgp",
-    "wireguard",
-    "psk",
-    "preshared",
-    "recovery",
-    "unseal",
-    "service",
-    "deploy",
-    "personal",
-    "user",
-    "host",
-    "function",
-    "instrumentation",
-    "insert",
-    "salt",
-    "fernet",
-    "keystore",
-    "gateway",
-    "platform",
-    "rest",
-    "functions",
-    "dsa",
-    "ed25519",
-    "ssh",
-    "peer",
-    "management",
-    "validation",
-    "registration",
-    "oauth",
-    "bot",
-    "search",
-    "feed",
+    "api", "access", "secret", "private", "priv", "encryption", "encrypt", "encoding", "crypt", "crypto", "cipher", "decryption", "signing", "sign",
+    "signature", "master", "auth", "authentication", "license", "licence", "app", "application", "shared", "storage", "session", "cookie", "jwt",
+    "hmac", "aes", "admin", "root", "write", "ingest", "ingestion", "subscription", "account", "webhook", "integration", "security", "server",
+    "consumer", "client", "rsa", "tls", "ssl", "gpg", "pgp", "wireguard", "psk", "preshared", "recovery", "unseal", "service", "deploy", "personal",
+    "user", "host", "function", "instrumentation", "insert", "salt", "fernet", "keystore", "gateway", "platform", "rest", "functions", "dsa",
+    "ed25519", "ssh", "peer", "management", "validation", "registration", "oauth", "bot", "search", "feed",
 ];
 
 /// Words before `key` that make it an identifier of data, not a secret.
+#[rustfmt::skip] // a list of words
 const KEY_NOT_OF: &[&str] = &[
-    "public",
-    "pub",
-    "publishable",
-    "cache",
-    "partition",
-    "sort",
-    "routing",
-    "row",
-    "lookup",
-    "object",
-    "label",
-    "annotation",
-    "topic",
-    "group",
-    "message",
-    "index",
-    "hash",
-    "dedup",
-    "idempotency",
-    "map",
-    "primary",
-    "foreign",
-    "unique",
-    "config",
-    "configmap",
-    "data",
-    "json",
-    "field",
-    "column",
-    "registry",
-    "metadata",
-    "tag",
-    "env",
-    "file",
-    "property",
-    "prop",
-    "dict",
-    "name",
-    "node",
-    "taint",
-    "toleration",
-    "topology",
-    "context",
-    "state",
-    "storage_class",
-    "sub",
-    "translation",
-    "i18n",
-    "issue",
-    "project",
-    "lock",
-    "s3",
-    "bucket",
-    "image",
-    "color",
-    "legend",
-    "hot",
-    "enter",
-    "escape",
-    "short",
-    "feature",
-    "flag",
-    "ref",
-    "selector",
-    "filter",
-    "group_by",
-    "template",
-    "version",
-    "window",
-    "shard",
-    "host_key_checking",
-    "by",
-    "no",
-    "last",
-    "first",
-    "next",
-    "for",
-    "on",
-    "with",
-    "of",
-    "the",
-    "any",
-    "each",
-    "every",
-    "same",
-    "this",
-    "that",
-    "remote",
-    "secretref",
-    "record",
-    "ordering",
-    "sharding",
-    "distribution",
-    "aggregation",
-    "event",
-    "queue",
-    "exchange",
-    "binding",
-    "attribute",
-    "claim",
-    "param",
-    "parameter",
-    "header",
-    "query",
-    "path",
-    "url",
-    "item",
-    "list",
-    "array",
-    "set",
-    "hashmap",
-    "tree",
-    "trie",
-    "kv",
-    "consul",
-    "etcd",
-    "zookeeper",
-    "redis",
-    "locale",
-    "language",
-    "lang",
-    "dashboard",
-    "panel",
-    "metric",
-    "series",
-    "time",
-    "date",
-    "certificate",
-    "cert",
-    "ca",
-    "known",
-    "authorized",
-    "trusted",
-    "verification",
-    "verify",
+    "public", "pub", "publishable", "cache", "partition", "sort", "routing", "row", "lookup", "object", "label", "annotation", "topic", "group",
+    "message", "index", "hash", "dedup", "idempotency", "map", "primary", "foreign", "unique", "config", "configmap", "data", "json", "field",
+    "column", "registry", "metadata", "tag", "env", "file", "property", "prop", "dict", "name", "node", "taint", "toleration", "topology", "context",
+    "state", "storage_class", "sub", "translation", "i18n", "issue", "project", "lock", "s3", "bucket", "image", "color", "legend", "hot", "enter",
+    "escape", "short", "feature", "flag", "ref", "selector", "filter", "group_by", "template", "version", "window", "shard", "host_key_checking",
+    "by", "no", "last", "first", "next", "for", "on", "with", "of", "the", "any", "each", "every", "same", "this", "that", "remote", "secretref",
+    "record", "ordering", "sharding", "distribution", "aggregation", "event", "queue", "exchange", "binding", "attribute", "claim", "param",
+    "parameter", "header", "query", "path", "url", "item", "list", "array", "set", "hashmap", "tree", "trie", "kv", "consul", "etcd", "zookeeper",
+    "redis", "locale", "language", "lang", "dashboard", "panel", "metric", "series", "time", "date", "certificate", "cert", "ca", "known",
+    "authorized", "trusted", "verification", "verify",
 ];
+
+/// Words before the head that turn it into a switch, a rule or a digest: `ALLOW_EMPTY_PASSWORD`, `passwordReset`, `checksum`.
+#[rustfmt::skip] // a list of words
+const ABOUT: &[&str] = &[
+    "allow", "enable", "enabled", "disable", "disabled", "require", "requires", "required", "has", "use", "uses", "skip", "no", "without", "generate", "validate", "is", "needs", "automount",
+    "show", "hide", "reset", "forgot", "change", "public", "hashed", "max", "min", "checksum", "digest", "fingerprint", "not", "hash",
+];
+
+/// What the model counts and what pages go by is a token too.
+#[rustfmt::skip] // a list of words
+const TOKEN_NOT_OF: &[&str] = &[
+    "csrf", "page", "next", "continuation", "sync", "stop", "end", "eos", "bos", "pad", "special", "mask", "unk", "sep", "cls", "cancellation", "resume", "design",
+];
+
+/// Endings of names that are written as one word.
+#[rustfmt::skip] // a list of words
+const KEY_ENDS: &[&str] = &[
+    "apikey", "secretkey", "accesskey", "privatekey", "authkey", "signingkey", "encryptionkey", "masterkey", "licensekey", "licencekey", "sharedkey", "sessionkey", "serverkey", "appkey",
+    "servicekey", "accountkey", "clientkey", "presharedkey", "hmackey", "jwtkey", "cryptkey",
+];
+
+const PASSWORD_ENDS: &[&str] = &["password", "passwd", "passphrase", "passwort", "passcode", "pwd", "passw", "passwrd"];
+const PASSWORD_WORDS: &[&str] =
+    &["pass", "pw", "psw", "pswd", "psk", "rootpw", "bindpw", "adminpw", "userpw", "dbpw", "masterauth", "credspw"];
+const NO_PASS: &[&str] = &["bypass", "compass", "trespass", "surpass", "encompass", "overpass", "underpass"];
+const KEYS_OF: &[&str] = &["api", "secret", "private", "access", "unseal", "encryption", "signing"];
+const HEADER_OF: &[&str] = &["auth", "authorization", "bearer", "token"];
+const CREDENTIAL_WORDS: &[&str] = &["credential", "credentials", "creds", "cred"];
+const AUTH_WORDS: &[&str] =
+    &["authorization", "auth", "httpauth", "basicauth", "userpwd", "userpass", "authn", "authentication"];
 
 /// What a name says about a secret; `None` when it names none.
 pub(in crate::secrets) fn head(name: &str) -> Option<Head> {
@@ -368,162 +157,61 @@ pub(in crate::secrets) fn head(name: &str) -> Option<Head> {
     }
     // What stands before the slash of an annotation's key is a domain, or says that the rest is only about a secret.
     let (domain, name) = name.rsplit_once('/').unwrap_or(("", name));
-    if ["checksum", "hash", "sha256", "sha"].contains(&domain) {
+    if is(&["checksum", "hash", "sha256", "sha"], domain) {
         return None;
     }
     let words = Words::of(name);
     let mut words = words.all();
     while let Some((last, rest)) = words.split_last() {
         let digits = last.bytes().all(|b| b.is_ascii_digit());
-        if (digits || HARMLESS_TAILS.iter().any(|tail| tail.eq_ignore_ascii_case(last))) && !rest.is_empty() {
-            words = rest;
-        } else {
+        if rest.is_empty() || !(digits || is(HARMLESS_TAILS, last)) {
             break;
         }
+        words = rest;
     }
     let (last, before) = words.split_last()?;
+    let head = noun(last, before)?;
+    // Asked last, as most names have no such noun.
+    (!before.iter().any(|word| is(ABOUT, word))).then_some(head)
+}
+
+/// The secret that the last word of a name stands for.
+fn noun(last: &str, before: &[&str]) -> Option<Head> {
     let last = last.trim_end_matches(|c: char| c.is_ascii_digit());
     let previous = before.last().copied().unwrap_or_default();
-    let is = |list: &[&str], word: &str| list.iter().any(|known| known.eq_ignore_ascii_case(word));
-    // "ALLOW_EMPTY_PASSWORD", "ENABLE_PASSWORD", "no_password", "has-token", "use_auth".
-    if before.iter().any(|word| {
-        is(
-            &[
-                "allow",
-                "enable",
-                "enabled",
-                "disable",
-                "require",
-                "requires",
-                "required",
-                "has",
-                "use",
-                "uses",
-                "skip",
-                "no",
-                "without",
-                "generate",
-                "validate",
-                "is",
-                "needs",
-                "automount",
-                "show",
-                "hide",
-                "reset",
-                "forgot",
-                "change",
-                "public",
-                "hashed",
-                "max",
-                "min",
-                "checksum",
-                "digest",
-                "fingerprint",
-                "not",
-                "hash",
-            ],
-            word,
-        )
-    }) {
-        return None;
-    }
-    let lower = last.to_ascii_lowercase();
-    let lower = lower.as_str();
-    if ends(lower, &["password", "passwd", "passphrase", "passwort", "passcode", "pwd", "passw", "passwrd"])
-        || is(&["pass", "pw", "psw", "pswd", "psk"], lower)
-        || (lower.ends_with("pass")
-            && !ends(lower, &["bypass", "compass", "trespass", "surpass", "encompass", "overpass", "underpass"]))
-        || ["rootpw", "bindpw", "adminpw", "userpw", "dbpw", "masterauth", "credspw"].contains(&lower)
-    {
+    if ends(PASSWORD_ENDS, last) || is(PASSWORD_WORDS, last) || (ends(&["pass"], last) && !ends(NO_PASS, last)) {
         return Some(Head::Password);
     }
-    if lower.ends_with("secret") || lower == "clientsecret" {
+    if ends(&["secret"], last) {
         return Some(Head::Secret);
     }
-    if lower.ends_with("token") || (lower == "pat" && !before.is_empty()) {
-        return (!is(
-            &[
-                "csrf",
-                "page",
-                "next",
-                "continuation",
-                "sync",
-                "stop",
-                "end",
-                "eos",
-                "bos",
-                "pad",
-                "special",
-                "mask",
-                "unk",
-                "sep",
-                "cls",
-                "cancellation",
-                "resume",
-                "max",
-                "min",
-                "design",
-            ],
-            previous,
-        ))
-        .then_some(Head::Token);
+    if ends(&["token"], last) || (is(&["pat"], last) && !before.is_empty()) {
+        return (!is(TOKEN_NOT_OF, previous)).then_some(Head::Token);
     }
-    if lower.ends_with("apikey")
-        || lower.ends_with("secretkey")
-        || lower.ends_with("accesskey")
-        || lower.ends_with("privatekey")
-        || ends(
-            lower,
-            &[
-                "authkey",
-                "signingkey",
-                "encryptionkey",
-                "masterkey",
-                "licensekey",
-                "licencekey",
-                "sharedkey",
-                "sessionkey",
-                "serverkey",
-                "appkey",
-                "servicekey",
-                "accountkey",
-                "clientkey",
-                "secretkeybase",
-                "presharedkey",
-                "hmackey",
-                "jwtkey",
-                "cryptkey",
-            ],
-        )
-    {
+    if ends(KEY_ENDS, last) {
         return Some(Head::Key);
     }
-    if lower == "key"
-        || lower == "keys" && is(&["api", "secret", "private", "access", "unseal", "encryption", "signing"], previous)
-    {
+    if is(&["key"], last) || (is(&["keys"], last) && is(KEYS_OF, previous)) {
         if is(KEY_OF, previous) {
             return Some(Head::Key);
         }
-        // "public_api_key" was sorted out above; "STRIPE_KEY", "uptimerobot_KEY" are left to the value.
+        // "STRIPE_KEY", "uptimerobot_KEY": left to the value.
         return (!previous.is_empty() && !is(KEY_NOT_OF, previous)).then_some(Head::BareKey);
     }
-    if is(&["credential", "credentials", "creds", "cred"], lower) {
+    if is(CREDENTIAL_WORDS, last) {
         return Some(Head::Credential);
     }
-    if lower == "authentication" || lower == "header" && is(&["auth", "authorization", "bearer", "token"], previous) {
-        return Some(Head::Authorization);
-    }
-    if is(&["authorization", "auth", "httpauth", "basicauth", "userpwd", "userpass", "authn"], lower) {
-        return Some(Head::Authorization);
-    }
-    if lower == "connectionstring" || (lower == "string" && previous.eq_ignore_ascii_case("connection")) {
-        return Some(Head::ConnectionString);
-    }
-    None
+    (is(AUTH_WORDS, last) || (is(&["header"], last) && is(HEADER_OF, previous))).then_some(Head::Authorization)
 }
 
-fn ends(word: &str, list: &[&str]) -> bool {
-    list.iter().any(|end| word.ends_with(end))
+fn is(list: &[&str], word: &str) -> bool {
+    list.iter().any(|known| known.eq_ignore_ascii_case(word))
+}
+
+fn ends(list: &[&str], word: &str) -> bool {
+    let word = word.as_bytes();
+    list.iter()
+        .any(|end| word.len() >= end.len() && word[word.len() - end.len()..].eq_ignore_ascii_case(end.as_bytes()))
 }
 
 #[cfg(test)]

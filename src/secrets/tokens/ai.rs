@@ -18,7 +18,7 @@ const fn t(
 #[rustfmt::skip] // one line an entry
 pub(super) const ENTRIES: &[Entry] = &[
     t("openai", "OpenAI", "API key", &["T3BlbkFJ"], r"sk-(?:(?:proj|svcacct|admin|None)-)?[\w-]{20,100}T3BlbkFJ[\w-]{20,100}").back(110).max(320),
-    t("anthropic", "Anthropic", "API key", &["sk-ant-"], r"sk-ant-(?:api|admin|oat|ort|sid)\d{2}-[\w-]{80,120}"),
+    t("anthropic", "Anthropic", "API key", &["sk-ant-"], r"sk-ant-(?:(?:api|admin)\d{2}-[\w-]{93}AA|(?:oat|ort|sid)\d{2}-[\w-]{80,120})"),
     t("huggingface", "Hugging Face", "access token", &["hf_"], r"hf_[A-Za-z]{34}"),
     t("huggingface-org", "Hugging Face", "organisation API token", &["api_org_"], r"api_org_[A-Za-z]{34}"),
     t("groq", "Groq", "API key", &["gsk_"], r"gsk_[[:alnum:]]{52}"),

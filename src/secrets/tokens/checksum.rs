@@ -65,7 +65,7 @@ pub(super) fn gitlab(token: &[u8]) -> bool {
     token.len() > 7 && encodes(crc32(&token[..token.len() - 7]), BASE36, &token[token.len() - 7..])
 }
 
-/// PyPI: a macaroon, version 2, whose location is "pypi.org".
+/// `PyPI`: a macaroon, version 2, whose location is "pypi.org".
 pub(super) fn pypi(token: &[u8]) -> bool {
     let Some(body) = token.strip_prefix(b"pypi-") else { return false };
     let head = &body[..body.len().min(16)];

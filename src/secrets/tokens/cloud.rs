@@ -19,7 +19,7 @@ const fn t(
 pub(super) const ENTRIES: &[Entry] = &[
     t("aws-access-key-id", "AWS", "access key id", &["AKIA", "ASIA", "ABIA", "ACCA"], r"A(?:KIA|SIA|BIA|CCA)[A-Z2-7]{16}"),
     t("aws-bedrock-long", "AWS", "Bedrock API key", &["ABSK"], r"ABSK[\w+/]{109,269}={0,2}").max(290),
-    t("aws-bedrock-short", "AWS", "Bedrock API key", &["bedrock-api-key-"], r"bedrock-api-key-YmVkcm9jay5hbWF6b25hd3MuY29t[\w+/=-]{0,1500}").max(1560),
+    t("aws-bedrock-short", "AWS", "Bedrock API key", &["bedrock-api-key-"], r"bedrock-api-key-(?:YmVk)cm9jay5hbWF6b25hd3MuY29t[\w+/=-]{0,1500}").max(1560),
     t("aws-appsync", "AWS", "AppSync API key", &["da2-"], r"da2-[a-z0-9]{26}"),
     t("gcp-api-key", "Google", "API key", &["AIza"], r"AIza[\w-]{35}"),
     t("gcp-gemini", "Google", "Gemini API key", &["AQ.Ab8RN6"], r"AQ\.Ab8RN6[\w-]{40,50}"),
@@ -28,7 +28,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     t("gcp-oauth-refresh", "Google", "OAuth refresh token", &["1//0"], r"1//0[\w-]{40,110}"),
     t("azure-storage", "Azure", "storage account key", &["accountkey="], r"(?i)accountkey=[a-z0-9+/]{86}=="),
     t("azure-shared-access", "Azure", "shared access key", &["sharedaccesskey="], r"(?i)sharedaccesskey=[a-z0-9+/]{43}="),
-    t("azure-ad-client-secret", "Azure", "client secret", &["Q~"], r"[[:alnum:]_~.-]{3}\dQ~[[:alnum:]_~.-]{31,34}").back(4),
+    t("azure-ad-client-secret", "Azure", "client secret", &["Q~"], r"[[:alnum:]_~.-]{3}\dQ~[[:alnum:]_~.-]{31,34}").back(4).digits(1),
     t("azure-sas", "Azure", "shared access signature", &["sig="], r"sig=[[:alnum:]]{0,43}(?:(?:%2[bf]|[+/])[[:alnum:]]{0,43}){0,20}%3[dD]"),
     t("azure-apim", "Azure", "API Management subscription key", &["ocp-apim-subscription-key"], r#"(?i)ocp-apim-subscription-key['"]?\s{0,4}[:=]\s{0,4}['"]?[0-9a-f]{32}"#),
     t("azure-cosmos-cache", "Azure", "access key", &["+ASt", "AzCa", "AzSe", "+ABa", "+ACDb", "+AEh", "+AIoT", "AzFu", "AIoTC"], r"[[:alnum:]+/]{76}(?:\+ASt|\+ABa|AIoT)[[:alnum:]+/]{5,6}==|[[:alnum:]+/]{66}\+ACDb[[:alnum:]+/]{6}==|[[:alnum:]]{42}AzSe[[:alnum:]]{6}|[[:alnum:]+/]{33}(?:\+AEh|\+ASb|AIoT)[[:alnum:]+/]{6}=|[[:alnum:]]{33}AzCa[[:alnum:]]{6}=|[[:alnum:]_-]{44}AzFu[[:alnum:]_-]{4,8}").back(76),

@@ -32,7 +32,7 @@ pub async fn refuses_the_bad_examples(plane: &ControlPlane) -> Result<()> {
                 "[required-probes] container app: no liveness probe",
                 "fix add livenessProbe to it",
                 "[required-probes] container app: no readiness probe",
-                "Why: supercargo explain required-limits | required-probes",
+                "Why: supercargo explain required-limits",
             ],
         ),
         (

@@ -7,13 +7,18 @@ use kube::Api;
 use kube::api::PostParams;
 use serde_json::{Value, json};
 
+use crate::access::User;
 use crate::controlplane::ControlPlane;
 use crate::fixtures::{bare_container, deployment};
+use crate::injector::Injector;
 use crate::install::{SCANS, Setup, install, scan_namespace, source_claim};
 use crate::objects::{Jobs, SOON, namespace, nodes, object, pods, refusal, set};
 use crate::wait::wait_for;
 
 const INJECTED: &str = "registry.example/proxy:1";
+
+/// The label of namespaces in which others inject.
+const MESH: (&str, &str) = ("e2e.supercargo.dev/mesh", "true");
 
 /// LimitRanges of every shape: what they give is kept, what they forbid is not given, and an ordinary Deployment without
 /// limits passes where a LimitRange will fill them in.
@@ -93,25 +98,18 @@ pub async fn pod_level_resources_stay(plane: &ControlPlane) -> Result<()> {
 /// Containers that other injectors add before us and after us: they get resources, keep `restartPolicy`, and no sources.
 pub async fn other_injectors_get_along(plane: &ControlPlane) -> Result<()> {
     nodes(plane, "node", 1, "8", "16Gi", 50).await?;
-    let scans = namespace(plane, "mesh", &[SCANS, ("e2e.supercargo.dev/mesh", "true")]).await?;
+    let scans = namespace(plane, "mesh", &[SCANS, MESH]).await?;
     source_claim(plane, &scans).await?;
-    // The first runs before any webhook. The second waits for the annotation that we write: it comes after us, and so we are
-    // asked again.
-    inject(plane, "early", "initContainers", "!has(object.spec.initContainers)").await?;
-    let ours = "object.metadata.?annotations[?'supercargo.dev/profile'].hasValue()";
-    inject(
-        plane,
-        "istio-proxy",
-        "containers",
-        &format!("{ours} && object.spec.containers.all(c, c.name != 'istio-proxy')"),
-    )
-    .await?;
+    inject_before(plane).await?;
+    let proxy = json!({"name": "istio-proxy", "image": INJECTED});
+    let _after = Injector::start(plane, MESH, proxy).await?;
     let installed = install(plane, &Setup::default()).await?;
 
     let pod = wait_for("both injectors at work", SOON, async || {
         let pod = finished(plane, &scans, |_| ()).await?;
         let names = |list: &str| pod["spec"][list].as_array().map_or(0, Vec::len);
-        Ok((names("initContainers") == 1 && names("containers") == 2).then_some(pod))
+        ensure!(names("initContainers") == 1 && names("containers") == 2, "it is {}", pod["spec"]);
+        Ok(Some(pod))
     })
     .await?;
     equipped(&pod, &["main"])?;
@@ -132,22 +130,24 @@ pub async fn other_injectors_get_along(plane: &ControlPlane) -> Result<()> {
     ensure!(terms.as_array().is_some_and(|terms| terms.len() == 1), "asked twice, it wrote {terms}");
     let held_back = installed.webhook.metric("supercargo_patches_held_back_total", &[]).await?;
     ensure!(held_back == 0, "{held_back} patches were held back");
+    let kinds = "mutatingadmissionpolicies,mutatingadmissionpolicybindings";
+    plane.kubectl(User::Admin, &["delete", kinds, "e2e-early"], None).await?.success()?;
     Ok(())
 }
 
-/// A MutatingAdmissionPolicy that adds a container to pods of namespaces with a mesh.
-async fn inject(plane: &ControlPlane, name: &str, list: &str, condition: &str) -> Result<()> {
-    let restart = if list == "initContainers" { ", restartPolicy: \"Always\"" } else { "" };
-    let container = format!("Object.spec.{list}{{name: \"{name}\", image: \"{INJECTED}\"{restart}}}");
-    let expression = format!("Object{{spec: Object.spec{{{list}: [{container}]}}}}");
-    let (api, name) = ("admissionregistration.k8s.io/v1", format!("e2e-{name}"));
+/// A MutatingAdmissionPolicy that adds a sidecar to pods of namespaces with a mesh; policies run before all webhooks.
+async fn inject_before(plane: &ControlPlane) -> Result<()> {
+    let sidecar =
+        format!("Object.spec.initContainers{{name: \"early\", image: \"{INJECTED}\", restartPolicy: \"Always\"}}");
+    let expression = format!("Object{{spec: Object.spec{{initContainers: [{sidecar}]}}}}");
+    let (api, name) = ("admissionregistration.k8s.io/v1", "e2e-early");
     let policy = json!({
         "apiVersion": api, "kind": "MutatingAdmissionPolicy", "metadata": {"name": name},
         "spec": {
             "matchConstraints": {"resourceRules": [{
                 "apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"],
             }]},
-            "matchConditions": [{"name": "not-yet", "expression": condition}],
+            "matchConditions": [{"name": "not-yet", "expression": "!has(object.spec.initContainers)"}],
             "failurePolicy": "Fail",
             "reinvocationPolicy": "IfNeeded",
             "mutations": [{"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": expression}}],
@@ -157,7 +157,7 @@ async fn inject(plane: &ControlPlane, name: &str, list: &str, condition: &str) -
         "apiVersion": api, "kind": "MutatingAdmissionPolicyBinding", "metadata": {"name": name},
         "spec": {
             "policyName": name,
-            "matchResources": {"namespaceSelector": {"matchLabels": {"e2e.supercargo.dev/mesh": "true"}}},
+            "matchResources": {"namespaceSelector": {"matchLabels": {MESH.0: MESH.1}}},
         },
     });
     plane.apply(&[policy, binding]).await

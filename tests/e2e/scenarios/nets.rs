@@ -33,7 +33,8 @@ pub async fn catch_a_wrong_patch_and_a_panic(plane: &ControlPlane) -> Result<()>
     let create = async |how: &str| {
         let mut pod = scan_pod(how);
         pod["metadata"]["annotations"]["sabotage.supercargo.dev/mutator"] = how.into();
-        // Not equipped, it has to pass by itself.
+        // Not equipped, it has to pass by itself: limits, and the label without which `profile-label` refuses a scan pod.
+        pod["metadata"]["labels"]["network.supercargo.dev/egress"] = "results-only".into();
         pod["spec"]["containers"] = serde_json::json!([good_container("app")]);
         let pod = pods.create(&PostParams::default(), &object(pod)?).await.with_context(|| how.to_owned())?;
         anyhow::Ok(pod.metadata.annotations.unwrap_or_default().contains_key(PROFILE))

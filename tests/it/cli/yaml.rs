@@ -132,7 +132,7 @@ fn what_kubectl_refuses_is_refused_with_its_place() {
         let error = refuse(yaml);
         assert!(error.contains(&format!("stdin{place}")) && error.contains(words), "{yaml}: {error}");
     }
-    let numbered: String = (0..40).map(|i| format!("k{}: v\n", i % 39)).collect();
+    let numbered = (0..40).map(|i| format!("k{}: v", i % 39)).collect::<Vec<_>>().join("\n");
     assert!(refuse(&numbered).contains("stdin:43:1: a key stands twice"));
 }
 
@@ -150,7 +150,7 @@ fn bombs_are_defused() {
         let deep = format!("v: {}x{}\n", open.repeat(20_000), close.repeat(20_000));
         assert!(refuse(&deep).contains("128 levels"), "{open}");
     }
-    let deep: String = (0..5_000).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect();
+    let deep = (0..5_000).map(|depth| " ".repeat(depth) + "a:").collect::<Vec<_>>().join("\n");
     assert!(refuse(&deep).contains("128 levels"));
 }
 

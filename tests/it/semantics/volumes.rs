@@ -55,7 +55,7 @@ fn a_folder_that_is_not_required() {
     assert_eq!(mount_of(&stored, "scan", "/src"), Some(&json!({"name": "src", "mountPath": "/src"})));
 }
 
-/// "containers: ["*"]: app containers, but no known injected proxy (exceptContainers)"; "the more specific entry wins"
+/// "containers: `*`: app containers, but no known injected proxy (exceptContainers)"; "the more specific entry wins"
 #[test]
 fn who_gets_a_mount() {
     let pod = with(scan_pod(), "/spec/containers/1", json!({"name": "istio-proxy", "image": "i"}));

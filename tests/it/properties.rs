@@ -1,0 +1,244 @@
+//! What must hold of every pod, shown with random ones (§4: "Properties, tested with random pods").
+//!
+//! A case is a string of random bytes that `dice.rs` turns into profiles, LimitRanges and a pod (`objects.rs`): fewer and smaller
+//! bytes give a simpler case, so proptest's shrinking finds a small one. `PROPTEST_CASES` sets how many; `make ci` runs 100,000.
+
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use serde_json::{Value, json};
+use supercargo::mutators::{self, Author};
+use supercargo::patch::Editor;
+use supercargo::tree::Node;
+use supercargo::workload::Pod;
+
+use crate::support::*;
+
+mod dice;
+mod objects;
+mod oracle;
+
+use dice::Dice;
+
+/// A case: who asks, in which world, for which pod.
+struct Case {
+    world: World,
+    review: Review,
+    controller: bool,
+}
+
+fn case(dice: &mut Dice<'_>) -> Case {
+    let mut policies: Vec<Value> = (0..dice.below(4)).map(|index| objects::profile(dice, index)).collect();
+    policies.push(yaml_once(BUILT_IN[0]));
+    if dice.one_in(3) {
+        policies.push(yaml_once(BUILT_IN[1]));
+    }
+    // A profile that does not compile is left out, as in a cluster.
+    let (policies, _) = compile(policies);
+    let mut world = World::from_values(Vec::new());
+    world.policies = policies;
+    for _ in 0..dice.below(3) {
+        let range = Node::from(objects::limit_range(dice));
+        world.namespace.learn("LimitRange", &range);
+    }
+    if dice.one_in(4) {
+        world.namespace.claims = Some(Vec::new());
+    }
+    let controller = dice.one_in(2);
+    let review = Review::create(objects::pod(dice)).by(if controller { JOB_CONTROLLER } else { "ann@example.com" });
+    Case { world, review, controller }
+}
+
+/// The built-in documents, parsed once for all cases.
+fn yaml_once(text: &'static str) -> Value {
+    use std::sync::LazyLock;
+    static PARSED: LazyLock<Vec<Value>> = LazyLock::new(|| BUILT_IN.iter().map(|text| yaml(text)).collect());
+    PARSED[usize::from(text == BUILT_IN[1])].clone()
+}
+
+/// The template of a pod in a CronJob, a Job, a Deployment.
+fn templates(pod: &Value) -> [Value; 3] {
+    let template = json!({"metadata": pod["metadata"], "spec": pod["spec"]});
+    let object = |api_version: &str, kind: &str, spec: Value| json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": "x"}, "spec": spec});
+    [
+        object("batch/v1", "CronJob", json!({"jobTemplate": {"spec": {"template": template}}})),
+        object("batch/v1", "Job", json!({"template": template})),
+        object("apps/v1", "Deployment", json!({"template": template})),
+    ]
+}
+
+/// Everything that holds of a pod that the API server would send.
+fn holds(bytes: &[u8]) {
+    let Case { world, review, controller } = case(&mut Dice::new(bytes));
+    let pod = &review.object;
+    let first = world.mutate(&review);
+    assert_eq!(first.held_back, None, "no patch is wrong");
+
+    // The patch applied by another implementation gives the edited copy.
+    let stored = first.applied_to(pod);
+    let tree = Node::from(pod.clone());
+    let view = Pod::new("", &tree);
+    let profiles: Vec<_> = world
+        .policies
+        .profiles()
+        .iter()
+        .filter(|profile| profile.serves(&world.namespace) && profile.matches(&view))
+        .collect();
+    let skipped = view.is_mirror() || pod.pointer("/metadata/deletionTimestamp").is_some_and(|at| !at.is_null());
+    if profiles.is_empty() || skipped {
+        assert_eq!(first.patch, json!([]), "the patch of a pod that matches no profile is empty");
+    } else {
+        let author = if controller { Author::Controller } else { Author::Person };
+        let mut editor = Editor::new(&tree);
+        mutators::stow(&profiles, &world.namespace, author, "", &mut editor).unwrap();
+        assert_eq!(editor.tree().to_value(), stored, "the patch leads to the edited copy");
+    }
+
+    // Additions only, none of them a requirement.
+    for operation in first.patch.as_array().unwrap() {
+        assert_eq!(operation["op"], "add");
+        assert!(!operation.to_string().contains("requiredDuringScheduling"), "{operation}");
+    }
+    oracle::kept(pod, &stored, "");
+    oracle::invariants(pod, &stored);
+    if !controller {
+        oracle::lists_of_a_person(pod, &stored);
+    }
+
+    // Twice is once, also after the API server has written the result down its own way.
+    let second = world.mutate(&Review { object: stored.clone(), ..review.clone() });
+    assert_eq!(second.patch, json!([]), "mutating twice equals mutating once");
+    let told = first.warnings();
+    assert!(second.warnings().iter().all(|warning| told.contains(warning)), "{:?}", second.warnings());
+    let round_trip = oracle::as_the_api_server_writes_it(&stored);
+    let third = world.mutate(&Review { object: round_trip, ..review.clone() });
+    assert_eq!(third.patch, json!([]), "nor does a round trip through the API server");
+
+    judged(&world, &review, &stored);
+}
+
+/// Every door judges it, and what it says can be sent.
+fn judged(world: &World, review: &Review, stored: &Value) {
+    let answers = [
+        world.validate(&Review { object: stored.clone(), ..review.clone() }),
+        world.validate(&Review::update(review.object.clone(), stored.clone())),
+        world.validate(&Review::update(stored.clone(), review.object.clone()).through("resize")),
+    ];
+    let templates = templates(&review.object);
+    let templates = templates
+        .iter()
+        .flat_map(|template| [world.validate(&Review::create(template.clone())), world.check(template)]);
+    for answer in answers.into_iter().chain([world.check(&review.object)]).chain(templates) {
+        assert!(answer.warnings().iter().all(|warning| warning.chars().count() <= 120));
+        assert!(answer.warnings().len() <= 8);
+        assert_eq!(answer.allowed(), answer.causes().is_empty());
+        assert_eq!(answer.patch, json!([]), "judging changes nothing");
+    }
+    // The old object's findings are never held against the new one.
+    let touched = with(stored.clone(), "/metadata/annotations/touched", json!("1"));
+    let same = world.validate(&Review::update(stored.clone(), touched));
+    assert!(same.allowed(), "{}", same.message());
+}
+
+/// Nothing that a client may send makes it panic, and a patch that is sent at all only adds.
+fn survives(bytes: &[u8]) {
+    let mut dice = Dice::new(bytes);
+    let Case { world, mut review, .. } = case(&mut dice);
+    for _ in 0..=dice.below(3) {
+        objects::spoil(&mut dice, &mut review.object);
+    }
+    let facts = supercargo::engine::Facts { namespace: &world.namespace, policies: &world.policies, now: world.now };
+    let answer = world.mutate(&review);
+    let stored = answer.applied_to(&review.object);
+    oracle::kept(&review.object, &stored, "");
+    if answer.held_back.is_none() {
+        assert_eq!(world.mutate(&Review { object: stored.clone(), ..review.clone() }).patch, json!([]));
+    }
+    world.validate(&review);
+    world.validate(&Review::update(review.object.clone(), stored.clone()));
+    world.validate(&Review { old: objects::anything(&mut dice, 3), ..Review::update(Value::Null, stored) });
+    for template in templates(&review.object) {
+        world.validate(&Review::create(template.clone()));
+        let request = supercargo::engine::create_request(Node::from(template), "scans");
+        let _ = world.engine.check(&request, facts);
+    }
+    let request = supercargo::engine::create_request(Node::from(review.object), "scans");
+    let _ = world.engine.check(&request, facts);
+}
+
+/// The bytes of a case, which print as what they make.
+struct Bytes(Vec<u8>);
+
+impl std::fmt::Debug for Bytes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Case { world, review, .. } = case(&mut Dice::new(&self.0));
+        for profile in world.policies.profiles() {
+            writeln!(f, "{}: {}", profile.name, serde_json::to_string(&profile.spec).map_err(|_| std::fmt::Error)?)?;
+        }
+        writeln!(f, "{:?}", world.namespace)?;
+        writeln!(f, "{} by {}", review.object, review.username)
+    }
+}
+
+fn bytes() -> impl Strategy<Value = Bytes> {
+    proptest::collection::vec(any::<u8>(), 0..900).prop_map(Bytes)
+}
+
+fn settings() -> ProptestConfig {
+    ProptestConfig { failure_persistence: None, max_shrink_iters: 3_000, ..ProptestConfig::default() }
+}
+
+proptest! {
+    #![proptest_config(settings())]
+
+    /// §4: "apply(patch, pod) equals the edited copy; mutating twice equals mutating once; unknown fields survive; the patch of
+    /// a pod that matches no profile is empty."
+    #[test]
+    fn every_pod_is_finished_and_none_is_spoilt(bytes in bytes()) {
+        holds(&bytes.0);
+    }
+
+    /// Issue 3: "Nothing a client sends can crash or wedge it"
+    #[test]
+    fn no_value_in_any_place_is_too_odd(bytes in bytes()) {
+        survives(&bytes.0);
+    }
+}
+
+/// The cases are worth something: most get a patch, and every mutator and every way of being left alone comes up.
+#[test]
+fn the_random_pods_are_of_every_kind() {
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let mut seen = std::collections::BTreeMap::new();
+    for _ in 0..400 {
+        let Bytes(bytes) = bytes().new_tree(&mut runner).unwrap().current();
+        let Case { world, review, .. } = case(&mut Dice::new(&bytes));
+        let answer = world.mutate(&review);
+        let mut count = |what: &str| *seen.entry(what.to_owned()).or_insert(0) += 1;
+        for mutator in &answer.outcome.mutators {
+            count(mutator);
+        }
+        if answer.patch == json!([]) {
+            count("nothing to add");
+        }
+        if answer.warnings().iter().any(|warning| warning.starts_with("redundant-affinity")) {
+            count("packed by its author");
+        }
+        for cause in world.validate(&review).causes() {
+            count(cause.split(' ').next().unwrap());
+        }
+    }
+    for (what, at_least) in [
+        ("labels", 60),
+        ("resources", 60),
+        ("volumes", 60),
+        ("placement", 60),
+        ("nothing to add", 20),
+        ("packed by its author", 2),
+        ("profile-label", 40),
+        ("profile-volume", 20),
+        ("required-limits", 100),
+        ("required-probes", 40),
+    ] {
+        assert!(seen.get(what).is_some_and(|count| *count >= at_least), "{what}: {seen:?}");
+    }
+}

@@ -1,0 +1,179 @@
+//! What must hold between a pod and what became of it, written down a second time, on plain values.
+
+use serde_json::{Value, json};
+use supercargo::quantity;
+
+/// Everything that was there is there still: members with their values, lists with their items in front and in order.
+/// Null counts as not there.
+#[track_caller]
+pub fn kept(before: &Value, after: &Value, at: &str) {
+    match (before, after) {
+        (Value::Null, _) => {}
+        (Value::Object(before), Value::Object(after)) => {
+            for (key, value) in before {
+                kept(value, after.get(key).unwrap_or(&Value::Null), &format!("{at}/{key}"));
+            }
+        }
+        (Value::Array(before), Value::Array(after)) => {
+            assert!(before.len() <= after.len(), "{at} lost items");
+            for (index, item) in before.iter().enumerate() {
+                kept(item, &after[index], &format!("{at}/{index}"));
+            }
+        }
+        _ => assert_eq!(before, after, "{at} changed"),
+    }
+}
+
+fn items<'v>(value: &'v Value, key: &str) -> impl Iterator<Item = &'v Value> {
+    value[key].as_array().into_iter().flatten()
+}
+
+fn amount(value: &Value) -> Option<quantity::Quantity> {
+    match value {
+        Value::String(text) => quantity::parse(text).ok(),
+        Value::Number(number) => quantity::parse(&number.to_string()).ok(),
+        _ => None,
+    }
+}
+
+/// What a container or a pod requests beyond its limit.
+fn above_limit(owner: &Value) -> Vec<String> {
+    let requests = owner["resources"]["requests"].as_object().into_iter().flatten();
+    requests
+        .filter(|(name, request)| {
+            matches!((amount(request), amount(&owner["resources"]["limits"][name.as_str()])), (Some(request), Some(limit)) if request > limit)
+        })
+        .map(|(name, _)| name.clone())
+        .collect()
+}
+
+const LISTS: [&str; 3] = ["containers", "initContainers", "ephemeralContainers"];
+
+/// "request ≤ limit, mounts have volumes, names unique": nothing is broken that was whole.
+#[track_caller]
+pub fn invariants(before: &Value, after: &Value) {
+    let (before, after) = (&before["spec"], &after["spec"]);
+    let names = |spec: &Value| -> Vec<Value> { items(spec, "volumes").map(|volume| volume["name"].clone()).collect() };
+    let volumes = names(after);
+    for (index, name) in volumes.iter().enumerate() {
+        assert!(!volumes[..index].contains(name), "two volumes {name}");
+    }
+    let on_the_pod = ["requests", "limits"]
+        .iter()
+        .any(|side| before["resources"][side].as_object().is_some_and(|map| map.values().any(|v| !v.is_null())));
+    assert_eq!(before["resources"], after["resources"], "resources of the pod are the author's");
+    for list in LISTS {
+        for (index, container) in items(after, list).enumerate() {
+            let old = &before[list][index];
+            for resource in above_limit(container) {
+                assert!(above_limit(old).contains(&resource), "{list}/{index} requests more {resource} than its limit");
+            }
+            let old_mounts = items(old, "volumeMounts").count();
+            let mounts: Vec<&Value> = items(container, "volumeMounts").collect();
+            for (position, mount) in mounts.iter().enumerate().skip(old_mounts) {
+                assert!(volumes.contains(&mount["name"]), "{list}/{index} mounts {} which is not there", mount["name"]);
+                let same = |other: &&Value| {
+                    other["mountPath"].as_str().map(|p| p.trim_end_matches('/'))
+                        == mount["mountPath"].as_str().map(|p| p.trim_end_matches('/'))
+                };
+                assert!(
+                    !mounts[..position].iter().any(same),
+                    "{list}/{index} has two mounts at {}",
+                    mount["mountPath"]
+                );
+                assert!(!mount["subPath"].as_str().unwrap_or_default().split('/').any(|part| part == ".."));
+            }
+            if list == "ephemeralContainers" {
+                assert_eq!(old, container, "nothing can be added to an ephemeral container");
+            }
+            if on_the_pod {
+                for (side, resource) in
+                    [("requests", "cpu"), ("requests", "memory"), ("limits", "cpu"), ("limits", "memory")]
+                {
+                    assert_eq!(
+                        old["resources"][side][resource], container["resources"][side][resource],
+                        "{side} beside the pod's"
+                    );
+                }
+            }
+        }
+    }
+    for kind in ["nodeAffinity", "podAffinity", "podAntiAffinity"] {
+        let required = "requiredDuringSchedulingIgnoredDuringExecution";
+        assert_eq!(before["affinity"][kind][required], after["affinity"][kind][required], "no required term");
+    }
+    for kind in ["nodeAffinity", "podAntiAffinity"] {
+        assert_eq!(before["affinity"][kind], after["affinity"][kind]);
+    }
+}
+
+/// Lists that applying a manifest again replaces as a whole stay what a person made them.
+#[track_caller]
+pub fn lists_of_a_person(before: &Value, after: &Value) {
+    let (before, after) = (&before["spec"], &after["spec"]);
+    let terms =
+        |spec: &Value| spec["affinity"]["podAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"].clone();
+    let given = |list: &Value| list.as_array().is_some_and(|list| !list.is_empty());
+    if given(&terms(before)) {
+        assert_eq!(terms(before), terms(after));
+    }
+    let own = |toleration: &Value| toleration["tolerationSeconds"] != json!(300);
+    if items(before, "tolerations").any(own) {
+        assert_eq!(before["tolerations"], after["tolerations"]);
+    }
+    if before["nodeSelector"].as_object().is_some_and(|map| !map.is_empty()) {
+        assert_eq!(before["nodeSelector"], after["nodeSelector"]);
+    }
+}
+
+/// Without what Go leaves out of JSON, and with requests where only limits were given.
+pub fn as_the_api_server_writes_it(pod: &Value) -> Value {
+    let mut pod = plain(pod);
+    for list in LISTS {
+        for container in pod["spec"][list].as_array_mut().into_iter().flatten() {
+            let Some(limits) = container.pointer("/resources/limits").and_then(Value::as_object).cloned() else {
+                continue;
+            };
+            let requests = &mut container["resources"]["requests"];
+            if requests.is_null() {
+                *requests = json!({});
+            }
+            for (name, limit) in limits {
+                if let Value::Object(requests) = &mut *requests {
+                    requests.entry(name).or_insert(limit);
+                }
+            }
+        }
+    }
+    pod
+}
+
+fn plain(value: &Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let left_out = |key: &str, value: &Value| match value {
+                Value::Null | Value::Bool(false) => true,
+                Value::Array(items) => items.is_empty(),
+                // A list of label values may be empty text; a medium or an operator is left out.
+                Value::String(text) => text.is_empty() && key == "medium",
+                _ => false,
+            };
+            Value::Object(
+                map.iter()
+                    .filter(|(key, value)| !left_out(key, value))
+                    .map(|(key, value)| match (key.as_str(), value) {
+                        // Go reads a quantity that is null as zero.
+                        ("requests" | "limits", Value::Object(map)) => {
+                            let zero = |value: &Value| if value.is_null() { json!("0") } else { value.clone() };
+                            (key.clone(), map.iter().map(|(key, value)| (key.clone(), zero(value))).collect())
+                        }
+                        ("sizeLimit", Value::String(text)) if text == "1024Mi" => (key.clone(), json!("1Gi")),
+                        _ => (key.clone(), plain(value)),
+                    })
+                    .collect(),
+            )
+        }
+        Value::Array(items) => Value::Array(items.iter().map(plain).collect()),
+        other => other.clone(),
+    }
+}

@@ -1,0 +1,135 @@
+//! §4 as far as secrets go: they ratchet by value, and no value is ever printed.
+
+use serde_json::{Value, json};
+
+use crate::support::*;
+
+/// Random-looking, and no known token: assembled, so that no scanner of this repository stops here.
+const ONE: &str = concat!("q7!Zr", "0pW_x", "2Lk9");
+const TWO: &str = concat!("Vt4$n", "8mJ-c", "1Ys6");
+
+const ENV: &str = "/spec/template/spec/containers/0/env";
+
+fn shop() -> World {
+    World::built_in().in_namespace("shop")
+}
+
+fn with_password(value: &str) -> Value {
+    with(good_deployment(), ENV, json!([{"name": "DB_PASSWORD", "value": value}]))
+}
+
+fn config_map(text: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}, "data": {"db.password": text, "colour": "blue"}})
+}
+
+/// §5: embedded-secret: "all workloads, ConfigMap": Deny
+#[test]
+fn a_secret_in_a_manifest_is_refused() {
+    shop()
+        .validate(&Review::create(with_password(ONE)))
+        .assert_refused(&["embedded-secret /spec/template/spec/containers/0/env/0/value"]);
+    shop().validate(&Review::create(config_map(ONE))).assert_refused(&["embedded-secret /data/db.password"]);
+    shop().validate(&Review::create(config_map("changeme"))).assert_warned(&["weak-credential /data/db.password"]);
+}
+
+/// §4: "a new secret does not hide behind an old one"
+#[test]
+fn another_secret_under_the_same_key_is_new() {
+    for make in [with_password as fn(&str) -> Value, config_map] {
+        let (one, two) = (make(ONE), make(TWO));
+        let touched = with(one.clone(), "/metadata/labels/a", json!("b"));
+        assert_eq!(shop().validate(&Review::update(one.clone(), touched)).warned().len(), 1);
+        assert_eq!(shop().validate(&Review::update(one, two)).causes().len(), 1);
+        // Nor behind one that only warns.
+        assert_eq!(shop().validate(&Review::update(make("changeme"), make(TWO))).causes().len(), 1);
+    }
+}
+
+/// The same secret under another key, or in another container, is one more place where it stands.
+#[test]
+fn the_same_secret_elsewhere_is_new() {
+    let old = with_password(ONE);
+    let copied = with(old.clone(), &format!("{ENV}/1"), json!({"name": "API_PASSWORD", "value": ONE}));
+    shop()
+        .validate(&Review::update(old.clone(), copied))
+        .assert_refused(&["embedded-secret /spec/template/spec/containers/0/env/1/value"]);
+    // Moved down by a variable in front of it, it is the same.
+    let moved =
+        with(old.clone(), ENV, json!([{"name": "LEVEL", "value": "info"}, {"name": "DB_PASSWORD", "value": ONE}]));
+    assert_eq!(
+        shop().validate(&Review::update(old, moved)).warned(),
+        ["embedded-secret /spec/template/spec/containers/0/env/1/value"]
+    );
+}
+
+/// §4: "`pods/ephemeralcontainers` ... judged"
+#[test]
+fn a_secret_given_to_a_debugger_is_refused() {
+    let pod = with(scan_pod(), "/metadata/name", json!("p"));
+    let debugged = with(
+        pod.clone(),
+        "/spec/ephemeralContainers",
+        json!([{"name": "d", "image": "busybox", "env": [{"name": "DB_PASSWORD", "value": ONE}]}]),
+    );
+    let answer = shop().validate(&Review::update(pod, debugged).through("ephemeralcontainers"));
+    answer.assert_refused(&["embedded-secret /spec/ephemeralContainers/0/env/0/value"]);
+}
+
+/// §5: an Exemption names "keys: [DB_PASSWORD]"
+#[test]
+fn one_key_can_be_exempted() {
+    let exemption = "{kind: Exemption, metadata: {name: e}, spec: {owner: t, reason: r, expires: '2027-01-01', rules: [embedded-secret], match: {namespaces: [shop], keys: [DB_PASSWORD]}}}";
+    let world = World::new(&[BUILT_IN[0], exemption]).in_namespace("shop");
+    let both = with(with_password(ONE), &format!("{ENV}/1"), json!({"name": "API_PASSWORD", "value": TWO}));
+    let answer = world.validate(&Review::create(both));
+    answer.assert_refused(&["embedded-secret /spec/template/spec/containers/0/env/1/value"]);
+    assert_eq!(answer.audited(), ["embedded-secret /spec/template/spec/containers/0/env/0/value"]);
+}
+
+/// §4: "A secret's value is never printed: no characters of it and no length"
+#[test]
+fn no_answer_holds_a_value() {
+    let exemption = "{kind: Exemption, metadata: {name: e}, spec: {owner: t, reason: r, expires: '2027-01-01', rules: [embedded-secret], match: {namespaces: [shop], kinds: [Job]}}}";
+    let world = World::new(&[BUILT_IN[0], exemption]).in_namespace("shop");
+    let everywhere = |value: &str| {
+        let object = with(with_password(value), "/metadata/annotations/password", json!(value));
+        let object = with(
+            object,
+            "/spec/template/spec/containers/0/args",
+            json!(["--password", value, format!("--token={value}")]),
+        );
+        with(object, &format!("{ENV}/1"), json!({"name": "URL", "value": format!("postgres://app:{value}@db/app")}))
+    };
+    let (one, two) = (everywhere(ONE), everywhere(TWO));
+    let job = with(with(one.clone(), "/kind", json!("Job")), "/apiVersion", json!("batch/v1"));
+    for review in [
+        Review::create(one.clone()),
+        Review::update(one.clone(), two.clone()),
+        Review::update(two.clone(), with(two, "/spec/replicas", json!(9))),
+        Review::create(job),
+    ] {
+        let answer = world.validate(&review);
+        assert!(!answer.outcome.verdicts.is_empty());
+        let texts = [answer.wire.to_string(), format!("{:?}", answer.outcome)];
+        for secret in [ONE, TWO] {
+            // Any six characters in a row would give it away.
+            for part in (0..=secret.len() - 6).map(|at| &secret[at..at + 6]) {
+                assert!(texts.iter().all(|text| !text.contains(part)), "{part}");
+            }
+        }
+    }
+}
+
+/// §4: "An object too large to judge within the budget gives finding `too-large-to-judge`, never silence."
+#[test]
+fn an_object_beyond_the_budget_says_so() {
+    let text = "lorem ipsum dolor ".repeat(1_000_000);
+    let large = with(config_map("see-the-secret"), "/data/text", json!(text));
+    let answer = shop().validate(&Review::create(large.clone()));
+    answer.assert_warned(&["too-large-to-judge "]);
+    assert_eq!(answer.warnings(), ["[too-large-to-judge] too large to be searched for secrets to its end"]);
+    // Where nobody searches, nothing was left unseen.
+    World::new(&["{kind: GuardPolicy, spec: {rules: {required-limits: {}}}}"])
+        .validate(&Review::create(large))
+        .assert_clean();
+}
