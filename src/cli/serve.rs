@@ -105,7 +105,7 @@ pub struct Arguments {
     max_requests: usize,
 
     /// MiB that the bodies of large reviews (above 64 KiB) may take together; more wait, and a larger one is read alone
-    #[arg(long, value_name = "MIB", env = "SUPERCARGO_MAX_BODIES_MIB", default_value = "8")]
+    #[arg(long, value_name = "MIB", env = "SUPERCARGO_MAX_BODIES_MIB", default_value = "4")]
     max_bodies_mib: usize,
 
     /// What one line of the log looks like
@@ -260,7 +260,7 @@ mod tests {
         let line = Line::parse_from(["serve", "--tls-cert", "c", "--tls-key", "k"]);
         assert_eq!(line.arguments.exclude_namespaces[..2], ["kube-*", "supercargo"]);
         let options = options(line.arguments, 1);
-        assert_eq!(options.load.body_bytes, 8 << 20);
+        assert_eq!(options.load.body_bytes, 4 << 20);
         assert_eq!(options.drain.delay, Duration::from_secs(5));
         assert!(Line::try_parse_from(["serve"]).is_err());
     }

@@ -82,9 +82,9 @@ pub struct Load {
 
 impl Default for Load {
     fn default() -> Self {
-        // Bodies take 40 MiB at most: 512 of 64 KiB, and 8 MiB of larger ones; a single one of up to 32 MiB is read alone.
+        // Bodies take 36 MiB at most: 512 of 64 KiB, and 4 MiB of larger ones; a single one of up to 32 MiB is read alone.
         // Judging is what takes time, so more large ones in memory would only wait there.
-        Load { requests: 512, body_bytes: 8 << 20, large: 2 }
+        Load { requests: 512, body_bytes: 4 << 20, large: 2 }
     }
 }
 

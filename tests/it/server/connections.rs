@@ -136,6 +136,8 @@ async fn a_flood_of_connections_locks_nobody_out() {
         options.limits.connections = 50;
         options.limits.per_peer = 50;
         options.limits.quiet = SHORT;
+        // No place comes free by itself.
+        options.limits.handshake = Duration::from_secs(3600);
     })
     .await;
     let mut flood = Vec::new();
