@@ -162,6 +162,11 @@ fn plain(value: &Value) -> Value {
                 map.iter()
                     .filter(|(key, value)| !left_out(key, value))
                     .map(|(key, value)| match (key.as_str(), value) {
+                        // Go reads a quantity that is null as zero.
+                        ("requests" | "limits", Value::Object(map)) => {
+                            let zero = |value: &Value| if value.is_null() { json!("0") } else { value.clone() };
+                            (key.clone(), map.iter().map(|(key, value)| (key.clone(), zero(value))).collect())
+                        }
                         ("sizeLimit", Value::String(text)) if text == "1024Mi" => (key.clone(), json!("1Gi")),
                         _ => (key.clone(), plain(value)),
                     })
