@@ -78,6 +78,9 @@ pub enum Standing {
     Profile,
 }
 
+/// More findings than these are not looked for: the object is refused already, and a hostile one would fill the memory.
+const MOST_FINDINGS: usize = 1_000;
+
 /// A rule with its parameters.
 pub trait Check: Send + Sync {
     /// Adds what it finds.

@@ -5,6 +5,7 @@
 //! field that it can leave out while reading, `metadata.managedFields`, which is a third of a Pod review.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -337,24 +338,31 @@ enum Keep {
     UnmanagedMetadata,
 }
 
-struct Reader(Keep);
+/// A legal object has 1.5 MB and seldom 50,000 values. A tree of 32 MiB of `{"":1},` would take gigabytes.
+const MOST_VALUES: usize = 500_000;
+
+struct Reader<'c>(Keep, &'c Cell<usize>);
 
 fn read(text: &str, keep: Keep) -> Result<Node<'_>, ReadError> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let node = Reader(keep).deserialize(&mut deserializer).map_err(ReadError)?;
+    let node = Reader(keep, &Cell::new(0)).deserialize(&mut deserializer).map_err(ReadError)?;
     deserializer.end().map_err(ReadError)?;
     Ok(node)
 }
 
-impl<'de> DeserializeSeed<'de> for Reader {
+impl<'de> DeserializeSeed<'de> for Reader<'_> {
     type Value = Node<'de>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node<'de>, D::Error> {
+        self.1.set(self.1.get() + 1);
+        if self.1.get() > MOST_VALUES {
+            return Err(serde::de::Error::custom(format_args!("more than {MOST_VALUES} values")));
+        }
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Reader {
+impl<'de> Visitor<'de> for Reader<'_> {
     type Value = Node<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -391,7 +399,7 @@ impl<'de> Visitor<'de> for Reader {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Node<'de>, A::Error> {
         let mut items = Vec::new();
-        while let Some(item) = list.next_element_seed(Reader(Keep::All))? {
+        while let Some(item) = list.next_element_seed(Reader(Keep::All, self.1))? {
             items.push(item);
         }
         Ok(Node::Array(items))
@@ -406,7 +414,7 @@ impl<'de> Visitor<'de> for Reader {
             }
             let below =
                 if self.0 == Keep::Unmanaged && key == "metadata" { Keep::UnmanagedMetadata } else { Keep::All };
-            members.push((key, object.next_value_seed(Reader(below))?));
+            members.push((key, object.next_value_seed(Reader(below, self.1))?));
         }
         Ok(Node::Object(Map(members)))
     }
@@ -486,6 +494,13 @@ mod tests {
     fn nesting_is_bounded() {
         let text = "[".repeat(100_000);
         assert!(Node::read(&text).is_err());
+    }
+
+    #[test]
+    fn the_number_of_values_is_bounded() {
+        let most = format!("[{}1]", "1,".repeat(MOST_VALUES - 2));
+        assert!(Node::read(&most).is_ok());
+        assert!(Node::read(&most.replacen('[', "[1,", 1)).is_err());
     }
 
     #[test]

@@ -104,6 +104,9 @@ impl<'j> Judged<'j> {
     fn project(&self, pod: &Pod<'j>, profiles: &[&Profile]) -> Projection<'j> {
         let ranges = &self.facts.namespace.limit_ranges;
         let complete = self.workload.is_pod() && self.stage == Stage::Stored;
+        if pod.containers().nth(super::MOST_CONTAINERS).is_some() {
+            return Projection::default();
+        }
         if profiles.is_empty() && (complete || ranges.is_empty()) {
             return Projection::default();
         }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Check, Input, Rule, Standing, compile, parameters, pod_specs};
+use super::{Check, Input, MOST_FINDINGS, Rule, Standing, compile, parameters, pod_specs};
 use crate::finding::{Action, Finding, Subject};
 use crate::workload::{Role, resources};
 
@@ -56,6 +56,9 @@ impl Check for RequiredLimits {
         let wanted: Vec<_> =
             wanted.into_iter().filter(|(wanted, resource, _)| *wanted && !on_the_pod(resource)).collect();
         for container in pod.containers().filter(|container| container.role() != Role::Ephemeral) {
+            if found.len() >= MOST_FINDINGS {
+                return;
+            }
             for &(_, resource, example) in &wanted {
                 if resources::is_set(container.resource("limits", resource)) {
                     continue;

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Check, Input, Rule, Standing, compile, parameters, pod_specs};
+use super::{Check, Input, MOST_FINDINGS, Rule, Standing, compile, parameters, pod_specs};
 use crate::finding::{Action, Finding, Subject};
 use crate::workload::{PROBES, Pod};
 
@@ -75,6 +75,9 @@ impl Check for RequiredProbes {
         }
         let Some(pod) = input.pod.filter(Pod::restarts_always) else { return };
         for container in pod.app_containers() {
+            if found.len() >= MOST_FINDINGS {
+                return;
+            }
             let missing: Vec<_> = self
                 .probes
                 .iter()

@@ -227,3 +227,15 @@ fn odd_envelopes() {
     assert!(world.engine.validate(&request, facts).unwrap().allowed());
     assert!(world.engine.mutate(&request, facts).unwrap().patch.0.is_empty());
 }
+
+/// §8: "memory stays within its budget": what a hostile pod makes us collect is bounded, and it is refused all the same.
+#[test]
+fn a_pod_of_a_hundred_thousand_containers_is_refused_with_few_findings() {
+    let mut pod = scan_pod();
+    pod["spec"]["containers"] = json!(vec![json!({}); 100_000]);
+    let world = World::built_in();
+    assert_eq!(world.mutate(&Review::create(pod.clone())).patch, json!([]));
+    let answer = world.validate(&Review::create(pod));
+    let found = answer.outcome.verdicts.len();
+    assert!(!answer.outcome.allowed() && found < 5_000, "{found}");
+}
