@@ -2,7 +2,7 @@
 //!
 //! `cargo bench --bench server` takes about 100 seconds; with `-- --quick`, and under `cargo test`, it takes a few, to see that it
 //! works. Timings are only comparable within one run, so both servers are loaded in turn, round by round, and the ratio of
-//! each round is what counts.
+//! each round is what counts. `-- --only /mutate` runs the phases with that in their name, for a profiler.
 
 #![allow(clippy::print_stdout, reason = "the report is what this program is for")]
 
@@ -70,19 +70,23 @@ fn main() -> Result<()> {
     let quick = has("--quick") || !has("--bench");
     let scale = if quick { &QUICK } else { &FULL };
 
+    let only = arguments.iter().skip_while(|argument| *argument != "--only").nth(1);
+
     let harbour = Harbour::new()?;
     let (mut table, cargo) = {
         let mut targets = [harbour.echo()?, harbour.supercargo()?];
         let cargo = Cargo::load(&mut targets)?;
-        (speed(&targets, &cargo, scale)?, cargo)
+        (speed(&targets, &cargo, scale, only.map_or("", String::as_str))?, cargo)
     };
-    memory(&harbour, &cargo, scale, &mut table)?;
+    if only.is_none() {
+        memory(&harbour, &cargo, scale, &mut table)?;
+    }
     println!("{table}");
     Ok(())
 }
 
 /// Time and CPU, in interleaved rounds.
-fn speed(targets: &[Target; 2], cargo: &Cargo, scale: &Scale) -> Result<Table> {
+fn speed(targets: &[Target; 2], cargo: &Cargo, scale: &Scale, only: &str) -> Result<Table> {
     let closed = |name, messages, goal| (name, messages, Pace::Closed, scale.closed, goal);
     let open = |name, messages, goal| (name, messages, Pace::Open(200.0), scale.open, goal);
     let phases = [
@@ -95,7 +99,7 @@ fn speed(targets: &[Target; 2], cargo: &Cargo, scale: &Scale) -> Result<Table> {
     ];
     let mut table = Table::default();
     for round in 0..scale.rounds {
-        for (name, messages, pace, lasting, goal) in &phases {
+        for (name, messages, pace, lasting, goal) in phases.iter().filter(|phase| phase.0.contains(only)) {
             // Who goes first changes, so that what one leaves in the caches favours nobody.
             for index in [round % 2, 1 - round % 2] {
                 let target = &targets[index];

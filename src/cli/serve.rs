@@ -134,7 +134,7 @@ enum LogLevel {
 
 /// Serves until it is asked to stop.
 pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    log::start(arguments.log_format, arguments.log_level);
+    let _flush = log::start(arguments.log_format, arguments.log_level)?;
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     // Two, so that one that takes for ever does not stop all others; half of the cores stay with the small ones.
     let large = (cores / 2).max(2);

@@ -2,15 +2,21 @@
 
 use std::io::IsTerminal;
 
+use anyhow::Context;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
+use self::lines::{Flush, Lines};
 use super::{LogFormat, LogLevel};
 
-/// Sends events to stderr from now on.
-pub(super) fn start(format: LogFormat, level: LogLevel) {
+mod lines;
+
+/// Sends events to stderr from now on, until what it returns is dropped.
+pub(super) fn start(format: LogFormat, level: LogLevel) -> anyhow::Result<Flush> {
+    let lost = |count| tracing::warn!(lines = count, "log lines were left out: nobody read stderr");
+    let (lines, flush) = Lines::start(std::io::stderr(), lost).context("cannot start the log's thread")?;
     let level = match level {
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Warn => LevelFilter::WARN,
@@ -20,7 +26,7 @@ pub(super) fn start(format: LogFormat, level: LogLevel) {
     };
     // Other people's crates say at their lower levels what was sent to them, and that is nobody's business.
     let filter = Targets::new().with_default(level.min(LevelFilter::WARN)).with_target("supercargo", level);
-    let lines = fmt::layer().with_writer(std::io::stderr).with_target(false);
+    let lines = fmt::layer().with_writer(lines).with_target(false);
     let lines = match format {
         LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed(),
@@ -28,6 +34,7 @@ pub(super) fn start(format: LogFormat, level: LogLevel) {
     // Fails when there is a subscriber already, and then that one serves as well.
     let _ = tracing_subscriber::registry().with(lines.with_filter(filter)).try_init();
     quiet_panics();
+    Ok(flush)
 }
 
 /// A panic says where it happened, and not what it held: the message of a failed slice quotes the text that was sliced.
