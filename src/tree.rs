@@ -5,7 +5,7 @@
 //! field that it can leave out while reading, `metadata.managedFields`, which is a third of a Pod review.
 
 use std::borrow::Cow;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -171,6 +171,22 @@ impl<'a> Node<'a> {
                 a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| a.equals(b)))
             }
             _ => false,
+        }
+    }
+}
+
+impl<'a> From<&'a serde_json::Value> for Node<'a> {
+    fn from(value: &'a serde_json::Value) -> Self {
+        use serde_json::Value;
+        match value {
+            Value::Null => Node::Null,
+            Value::Bool(value) => Node::Bool(*value),
+            Value::Number(number) => Node::Number(number.clone()),
+            Value::String(text) => Node::String(Cow::Borrowed(text)),
+            Value::Array(items) => Node::Array(items.iter().map(Node::from).collect()),
+            Value::Object(map) => {
+                Node::Object(map.iter().map(|(key, value)| (Cow::Borrowed(key.as_str()), value.into())).collect())
+            }
         }
     }
 }
@@ -361,28 +377,43 @@ enum Keep {
 /// A legal object has 1.5 MB and seldom 50,000 values. A tree of 32 MiB of `{"":1},` would take gigabytes.
 const MOST_VALUES: usize = 500_000;
 
-struct Reader<'c>(Keep, &'c Cell<usize>);
+/// Reads one value.
+struct Reader<'b, 'a> {
+    keep: Keep,
+    bench: &'b Bench<'a>,
+}
+
+/// What the readers of one text share. Members and items are gathered here until their object or list ends, so that each of
+/// those is allocated once and as large as it is.
+#[derive(Default)]
+struct Bench<'a> {
+    values: Cell<usize>,
+    members: RefCell<Vec<(Cow<'a, str>, Node<'a>)>>,
+    items: RefCell<Vec<Node<'a>>>,
+}
 
 fn read(text: &str, keep: Keep) -> Result<Node<'_>, ReadError> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let node = Reader(keep, &Cell::new(0)).deserialize(&mut deserializer).map_err(ReadError)?;
+    let reader = Reader { keep, bench: &Bench::default() };
+    let node = reader.deserialize(&mut deserializer).map_err(ReadError)?;
     deserializer.end().map_err(ReadError)?;
     Ok(node)
 }
 
-impl<'de> DeserializeSeed<'de> for Reader<'_> {
+impl<'de> DeserializeSeed<'de> for Reader<'_, 'de> {
     type Value = Node<'de>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node<'de>, D::Error> {
-        self.1.set(self.1.get() + 1);
-        if self.1.get() > MOST_VALUES {
+        let values = self.bench.values.get() + 1;
+        self.bench.values.set(values);
+        if values > MOST_VALUES {
             return Err(serde::de::Error::custom(format_args!("more than {MOST_VALUES} values")));
         }
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Reader<'_> {
+impl<'de> Visitor<'de> for Reader<'_, 'de> {
     type Value = Node<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -418,25 +449,26 @@ impl<'de> Visitor<'de> for Reader<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Node<'de>, A::Error> {
-        let mut items = Vec::new();
-        while let Some(item) = list.next_element_seed(Reader(Keep::All, self.1))? {
-            items.push(item);
+        let start = self.bench.items.borrow().len();
+        while let Some(item) = list.next_element_seed(Reader { keep: Keep::All, ..self })? {
+            self.bench.items.borrow_mut().push(item);
         }
-        Ok(Node::Array(items))
+        Ok(Node::Array(self.bench.items.borrow_mut().drain(start..).collect()))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Node<'de>, A::Error> {
-        let mut members = Vec::new();
+        let start = self.bench.members.borrow().len();
         while let Some(key) = object.next_key_seed(Key)? {
-            if self.0 == Keep::UnmanagedMetadata && key == "managedFields" {
+            if self.keep == Keep::UnmanagedMetadata && key == "managedFields" {
                 object.next_value::<IgnoredAny>()?;
                 continue;
             }
-            let below =
-                if self.0 == Keep::Unmanaged && key == "metadata" { Keep::UnmanagedMetadata } else { Keep::All };
-            members.push((key, object.next_value_seed(Reader(below, self.1))?));
+            let keep =
+                if self.keep == Keep::Unmanaged && key == "metadata" { Keep::UnmanagedMetadata } else { Keep::All };
+            let value = object.next_value_seed(Reader { keep, ..self })?;
+            self.bench.members.borrow_mut().push((key, value));
         }
-        Ok(Node::Object(Map(members)))
+        Ok(Node::Object(Map(self.bench.members.borrow_mut().drain(start..).collect())))
     }
 }
 

@@ -136,8 +136,8 @@ impl<W: Write> Show<W> {
         &mut self,
         file: &str,
         label: &str,
-        mut before: Node<'static>,
-        mut after: Node<'static>,
+        mut before: Node<'_>,
+        mut after: Node<'_>,
         outcome: &Outcome,
     ) -> anyhow::Result<()> {
         if !self.secrets {

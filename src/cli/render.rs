@@ -17,7 +17,7 @@ pub(super) fn diff(before: &Node<'_>, after: &Node<'_>, from: &str, to: &str) ->
 }
 
 /// Puts words in the place of every value in a pod that looks like a secret.
-pub(super) fn hide_secrets(tree: &mut Node<'static>) {
+pub(super) fn hide_secrets(tree: &mut Node<'_>) {
     let mut pointers = Vec::new();
     secrets::scan_any(tree, &secrets::Options::default(), &mut |detection| pointers.push(detection.pointer));
     for pointer in pointers {

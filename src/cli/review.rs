@@ -244,8 +244,9 @@ impl Talk {
         }
         let before = review.path(&["request", "object"]).cloned().unwrap_or_default();
         let mut after = before.clone();
-        if let Some(patch) = response.str("patch") {
-            patch::apply(&mut after, &decode(patch)?.0)?;
+        let patch = response.str("patch").map(decode).transpose()?;
+        if let Some(patch) = &patch {
+            patch::apply(&mut after, &patch.0)?;
         }
         let mut out = io::stdout().lock();
         match self.format {
@@ -253,7 +254,7 @@ impl Talk {
             Format::Text => show(&mut out, label, question, response, &before, &after)?,
         }
         if let Some(object) = review.pointer_mut("/request/object") {
-            *object = after;
+            *object = after.into_owned();
         }
         Ok(response.get("allowed").and_then(Node::as_bool).unwrap_or(false))
     }
@@ -289,8 +290,8 @@ fn show(
     label: &str,
     question: Question,
     response: &Node<'_>,
-    before: &Node<'static>,
-    after: &Node<'static>,
+    before: &Node<'_>,
+    after: &Node<'_>,
 ) -> anyhow::Result<()> {
     let label = printable(label);
     let allowed = response.get("allowed").and_then(Node::as_bool).unwrap_or(false);
