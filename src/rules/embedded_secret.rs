@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use super::{Check, Input, Rule, Standing, compile, everything, parameters, weak_credential};
 use crate::finding::{Action, Digester, Finding, Subject};
+use crate::fingerprint;
 use crate::secrets::{Certainty, Detection};
 
 pub(super) const RULE: Rule = Rule {
@@ -23,19 +24,42 @@ pub(super) const RULE: Rule = Rule {
     compile: compile::<EmbeddedSecret>,
 };
 
-/// No parameters.
+/// What counts as a secret beyond what always does.
 #[derive(Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct EmbeddedSecret {}
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+struct EmbeddedSecret {
+    /// Whether hashes of passwords (bcrypt, crypt, `{SHA}`, argon2) count as secrets, too: who has one can try passwords on it in peace.
+    password_hashes: bool,
+    /// Whether a token whose own checksum is wrong, and that no name gives away, is only warned about. Documentation and tests
+    /// are full of them; so is a manifest whose author mistyped the token.
+    trust_checksums: bool,
+}
 
 impl Check for EmbeddedSecret {
     fn check(&self, input: &Input<'_>, found: &mut Vec<Finding>) {
-        found.extend(input.searched().findings.iter().filter(|finding| finding.rule == RULE.id).cloned());
+        for one in input.searched().findings.iter().filter(|one| one.finding.rule == RULE.id) {
+            if one.password_hash && !self.password_hashes {
+                continue;
+            }
+            let mut finding = one.finding.clone();
+            if one.doubtful && self.trust_checksums {
+                finding.at_most = Action::Warn;
+            }
+            found.push(finding);
+        }
+    }
+
+    fn wants_password_hashes(&self) -> bool {
+        self.password_hashes
     }
 }
 
 /// What `embedded-secret` or `weak-credential` says of a detection: where and which kind, never any of the value.
-pub(super) fn finding(detection: &Detection<'_>, digester: &Digester) -> Finding {
+pub(super) fn finding(
+    detection: &Detection<'_>,
+    digester: &Digester,
+    fingerprints: Option<&fingerprint::Key>,
+) -> Finding {
     let prefix = detection.known_prefix.map(|prefix| format!(" ({prefix}…)")).unwrap_or_default();
     let kind = detection.kind.to_string();
     let article = if kind.starts_with(['A', 'E', 'I', 'O', 'U', 'a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
@@ -52,6 +76,7 @@ pub(super) fn finding(detection: &Detection<'_>, digester: &Digester) -> Finding
         message: format!("{} holds {article} {kind}{prefix}", detection.place),
         fix: detection.fix.clone(),
         digest: Some(digester.digest(detection.value.for_digest())),
+        fingerprint: fingerprints.map(|key| key.fingerprint(detection.value.for_digest())),
         at_most: Action::Deny,
     }
 }

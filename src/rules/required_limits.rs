@@ -70,6 +70,7 @@ impl Check for RequiredLimits {
                     message: format!("no {resource} limit"),
                     fix: format!("set resources.limits.{resource} on it, for example {resource}: {example}"),
                     digest: None,
+                    fingerprint: None,
                     at_most: Action::Deny,
                 });
             }

@@ -95,6 +95,7 @@ impl Check for RequiredProbes {
                     message,
                     fix,
                     digest: None,
+                    fingerprint: None,
                     at_most: Action::Deny,
                 });
             };

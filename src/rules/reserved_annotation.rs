@@ -42,6 +42,7 @@ impl Check for ReservedAnnotation {
                     message: format!("annotation {key} is written by Supercargo and means nothing in a template"),
                     fix: format!("remove {key} from the template's annotations"),
                     digest: None,
+                    fingerprint: None,
                     at_most: Action::Deny,
                 });
             }

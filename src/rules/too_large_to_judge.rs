@@ -37,6 +37,7 @@ impl Check for TooLargeToJudge {
                 message: "too large to be searched for secrets to its end".to_owned(),
                 fix: "split the object, or put large files into an image or a volume".to_owned(),
                 digest: None,
+                fingerprint: None,
                 at_most: Action::Deny,
             });
         }

@@ -29,6 +29,7 @@ struct WeakCredential {}
 
 impl Check for WeakCredential {
     fn check(&self, input: &Input<'_>, found: &mut Vec<Finding>) {
-        found.extend(input.searched().findings.iter().filter(|finding| finding.rule == RULE.id).cloned());
+        let findings = input.searched().findings.iter().map(|found| &found.finding);
+        found.extend(findings.filter(|finding| finding.rule == RULE.id).cloned());
     }
 }
