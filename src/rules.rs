@@ -62,10 +62,20 @@ pub struct Rule {
     pub bad: &'static str,
     /// The same, mended.
     pub good: &'static str,
+    /// What it knows by name, where that is a table of its own.
+    pub catalogue: Option<fn() -> Catalogue>,
     /// The schema of its parameters (beside `action`).
     pub parameters: fn() -> Schema,
     /// Reads parameters that stand at a pointer of a policy into a check; reports what is wrong with them.
     pub compile: fn(Value, &str, &mut Problems) -> Option<Arc<dyn Check>>,
+}
+
+/// What a rule knows by name.
+pub struct Catalogue {
+    /// What the lines are: "formats of tokens that it knows".
+    pub of: &'static str,
+    /// Id and description, sorted by description.
+    pub lines: Vec<(&'static str, String)>,
 }
 
 /// Where a rule judges.

@@ -3,10 +3,10 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Check, Input, Rule, Standing, compile, everything, parameters, weak_credential};
+use super::{Catalogue, Check, Input, Rule, Standing, compile, everything, parameters, weak_credential};
 use crate::finding::{Action, Digester, Finding, Subject};
 use crate::fingerprint;
-use crate::secrets::{Certainty, Detection};
+use crate::secrets::{self, Certainty, Detection};
 
 pub(super) const RULE: Rule = Rule {
     id: "embedded-secret",
@@ -19,10 +19,22 @@ pub(super) const RULE: Rule = Rule {
     why: "Who may read a Deployment or ConfigMap is far more than who may read a Secret, and manifests lie in git, in backups and in kubectl's history for good.",
     fix: "Put the value into a Secret and refer to it with secretKeyRef or a mounted file. Then change the secret: it has been seen.",
     bad: "env:\n  - name: DB_PASSWORD\n    value: (the password itself)\n",
-    good: "env:\n  - name: DB_PASSWORD\n    valueFrom: {secretKeyRef: {name: db, key: password}}\n",
+    good: "env:\n  - name: DB_PASSWORD\n    valueFrom: {secretKeyRef: {name: db, key: password}}\n---\n# and the Secret, from where your secrets are kept\napiVersion: external-secrets.io/v1\nkind: ExternalSecret\nmetadata: {name: db}\nspec:\n  secretStoreRef: {kind: ClusterSecretStore, name: vault}\n  data: [{secretKey: password, remoteRef: {key: shop/db, property: password}}]\n",
+    catalogue: Some(catalogue),
     parameters: parameters::<EmbeddedSecret>,
     compile: compile::<EmbeddedSecret>,
 };
+
+/// The formats of layer A.
+fn catalogue() -> Catalogue {
+    let describe = |entry: &secrets::Entry| {
+        let prefix = entry.prefix().map(|prefix| format!(" ({prefix}…)")).unwrap_or_default();
+        format!("{}{prefix}", secrets::Kind { issuer: entry.issuer, what: entry.what })
+    };
+    let mut lines: Vec<_> = secrets::entries().map(|entry| (entry.id, describe(entry))).collect();
+    lines.sort_by_cached_key(|(id, description)| (description.to_lowercase(), *id));
+    Catalogue { of: "formats of tokens that it knows wherever they stand", lines }
+}
 
 /// What counts as a secret beyond what always does.
 #[derive(Default, Deserialize, JsonSchema)]

@@ -20,6 +20,7 @@ pub(super) const RULE: Rule = Rule {
     fix: "Remove the annotation from the template.",
     bad: "spec:\n  template:\n    metadata:\n      annotations: {supercargo.dev/profile: scan}\n",
     good: "spec:\n  template:\n    metadata: {}\n",
+    catalogue: None,
     parameters: parameters::<ReservedAnnotation>,
     compile: compile::<ReservedAnnotation>,
 };

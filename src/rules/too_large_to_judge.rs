@@ -18,6 +18,7 @@ pub(super) const RULE: Rule = Rule {
     fix: "Split the object, or put large files into an image or a volume.",
     bad: "# a ConfigMap with several megabytes of text\n",
     good: "# the same text in a volume\n",
+    catalogue: None,
     parameters: parameters::<TooLargeToJudge>,
     compile: compile::<TooLargeToJudge>,
 };
