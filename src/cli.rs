@@ -12,7 +12,6 @@ use clap::{Parser, Subcommand};
 use crate::printable::printable_lines;
 use crate::source::Problem;
 
-mod apply;
 #[cfg(feature = "server")]
 mod ask;
 mod basis;
@@ -24,6 +23,7 @@ mod mutate;
 mod policies;
 mod progress;
 pub mod reference;
+mod render;
 mod review;
 mod schema;
 #[cfg(feature = "server")]

@@ -315,12 +315,32 @@ pub fn tokens(pointer: &str) -> Option<impl Iterator<Item = Cow<'_, str>>> {
     if !pointer.is_empty() && !pointer.starts_with('/') {
         return None;
     }
-    Some(pointer.split('/').skip(1).map(|token| {
-        if token.contains('~') { Cow::Owned(token.replace("~1", "/").replace("~0", "~")) } else { Cow::Borrowed(token) }
-    }))
+    Some(
+        pointer
+            .split('/')
+            .skip(1)
+            .map(|token| if token.contains('~') { Cow::Owned(unescape(token)) } else { Cow::Borrowed(token) }),
+    )
 }
 
-fn index(token: &str) -> Option<usize> {
+fn unescape(token: &str) -> String {
+    let mut parts = token.split('~');
+    let mut text = String::with_capacity(token.len());
+    text.push_str(parts.next().unwrap_or_default());
+    for part in parts {
+        let (tilde, rest) = match part.as_bytes().first() {
+            Some(b'1') => ("/", &part[1..]),
+            Some(b'0') => ("~", &part[1..]),
+            _ => ("~", part),
+        };
+        text.push_str(tilde);
+        text.push_str(rest);
+    }
+    text
+}
+
+/// The index that a token means, written as RFC 6901 wants it: no sign, no leading zero.
+pub(crate) fn index(token: &str) -> Option<usize> {
     let canonical = token == "0" || (!token.starts_with('0') && token.bytes().all(|b| b.is_ascii_digit()));
     if canonical { token.parse().ok() } else { None }
 }

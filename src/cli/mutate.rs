@@ -5,14 +5,16 @@ use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::ValueEnum;
 use serde_json::json;
 
-use super::apply::{self, hide_secrets};
 use super::basis::{Basis, FactArguments, PolicyArguments};
+use super::render::{self, hide_secrets};
 use super::{CLEAN, FAILED, complain, complain_of, template};
 use crate::engine::{Outcome, create_request};
 use crate::output::safe_json;
+use crate::patch;
 use crate::printable::printable;
 use crate::source::{self, Document, Item, Wanted};
 use crate::tree::Node;
@@ -124,9 +126,7 @@ impl<W: Write> Show<W> {
             complain("warning", format_args!("{file}: {label}: {warning}"));
         }
         let mut after = before.clone();
-        if apply::apply(&mut after, &outcome.patch).is_none() {
-            anyhow::bail!("the patch for {label} does not apply; please report this");
-        }
+        patch::apply(&mut after, &outcome.patch.0).with_context(|| format!("{label}: please report this"))?;
         self.pod(file, &label, before, after, &outcome)?;
         self.pods += 1;
         Ok(())
@@ -150,7 +150,7 @@ impl<W: Write> Show<W> {
                 complain("note", format_args!("{file}: {label}: nothing is added"));
             }
             Format::Diff => {
-                let diff = apply::diff(
+                let diff = render::diff(
                     &before,
                     &after,
                     &format!("{file} {label}: pod as sent"),
@@ -158,7 +158,7 @@ impl<W: Write> Show<W> {
                 )?;
                 self.out.write_all(diff.as_bytes())?;
             }
-            Format::Yaml => write!(self.out, "---\n# {file}: {label}\n{}", apply::yaml(&after)?)?,
+            Format::Yaml => write!(self.out, "---\n# {file}: {label}\n{}", render::yaml(&after)?)?,
             Format::Json => self.element(&serde_json::to_string(&after)?)?,
             Format::Patch => {
                 let patch =

@@ -8,10 +8,11 @@ use anyhow::Context;
 use base64::Engine as _;
 use clap::ValueEnum;
 
-use super::apply::{self, hide_secrets};
 use super::basis::{Basis, FactArguments, FingerprintArguments, PolicyArguments};
+use super::render::{self, hide_secrets};
 use super::{CLEAN, FAILED, REFUSED, complain, complain_of, envelope, template};
 use crate::output::safe_json;
+use crate::patch;
 use crate::printable::{printable, printable_lines};
 use crate::review;
 use crate::source::{self, Document, Item, Wanted};
@@ -248,7 +249,7 @@ impl Talk {
         let before = review.path(&["request", "object"]).cloned().unwrap_or_default();
         let mut after = before.clone();
         if let Some(patch) = response.str("patch") {
-            apply::apply(&mut after, &decode(patch)?).context("the patch does not apply to the object")?;
+            patch::apply(&mut after, &decode(patch)?.0)?;
         }
         let mut out = io::stdout().lock();
         match self.format {
@@ -316,7 +317,7 @@ fn show(
             let (mut before, mut after) = (before.clone(), after.clone());
             hide_secrets(&mut before);
             hide_secrets(&mut after);
-            let diff = apply::diff(&before, &after, &format!("{label} as sent"), &format!("{label} as admitted"))?;
+            let diff = render::diff(&before, &after, &format!("{label} as sent"), &format!("{label} as admitted"))?;
             out.write_all(diff.as_bytes())?;
         }
     }
