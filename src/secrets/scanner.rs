@@ -11,8 +11,8 @@ use super::leads::{self, Lead};
 use super::meter::Meter;
 use super::site::Site;
 use super::{
-    Certainty, Detection, Kind, Options, Scanned, Secret, Value, assignment, encoded, fix, hashes, shell, structured,
-    tokens, urls,
+    Certainty, Detection, Kind, Options, Scanned, Secret, Value, assignment, encoded, fix, shell, structured, tokens,
+    urls,
 };
 
 /// More findings help nobody, and each costs an allocation or five.
@@ -134,12 +134,12 @@ impl<'f> Scanner<'f> {
     fn hashes(&mut self, site: &Site<'_>, text: &str) -> bool {
         let mut on = Reading { site, text, taken: 0, named: 0, line: (0, 1), several: None, found: false };
         if self.meter.spend(text.len()) {
-            for range in hashes::of(text) {
+            for range in super::hashes::of(text) {
                 if self.reported >= MAX_REPORTS {
                     self.meter.give_up();
                     break;
                 }
-                self.report_in(&mut on, None, range, hashes::SECRET);
+                self.report_in(&mut on, None, range, super::hashes::SECRET);
             }
         }
         on.found
