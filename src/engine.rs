@@ -8,10 +8,11 @@ use std::collections::HashSet;
 
 use crate::facts::Namespace;
 use crate::finding::{Action, Digester, Eased, Verdict};
+use crate::fingerprint;
 use crate::mutators::{self, Author};
 use crate::patch::Editor;
 use crate::policy::selector::any_glob;
-use crate::policy::{PolicySet, Profile};
+use crate::policy::{Known, PolicySet, Profile};
 use crate::review::{Body, Operation, Request};
 use crate::tree::{Node, ReadError};
 use crate::workload::{self, Pod, Workload};
@@ -21,6 +22,7 @@ mod controllers;
 mod invariants;
 mod judge;
 
+pub(crate) use answer::ALLOW;
 pub use judge::Stage;
 
 /// What holds whatever the policies say.
@@ -72,6 +74,7 @@ pub struct Facts<'f> {
 pub struct Engine {
     settings: Settings,
     digester: Digester,
+    fingerprints: Option<fingerprint::Key>,
 }
 
 /// A decision.
@@ -79,6 +82,8 @@ pub struct Engine {
 pub struct Outcome {
     /// Kind, namespace and name of the object, for messages: "Deployment shop/web".
     pub object: String,
+    /// The same for the exemptions that are proposed.
+    pub known: Known,
     /// What to add to the object; empty when nothing.
     pub patch: json_patch::Patch,
     /// What was found, and what each finding leads to.
@@ -102,7 +107,14 @@ pub enum Fault {
 impl Engine {
     /// An engine with its own key for digests.
     pub fn new(settings: Settings) -> Self {
-        Engine { settings, digester: Digester::default() }
+        Engine { settings, digester: Digester::default(), fingerprints: None }
+    }
+
+    /// The same engine, which marks secrets with this key; with `None` they carry no mark.
+    #[must_use]
+    pub fn with_fingerprints(mut self, key: Option<fingerprint::Key>) -> Self {
+        self.fingerprints = key;
+        self
     }
 
     /// Whether the request can be let pass without looking at the object or its namespace: no policy can want it.
@@ -172,10 +184,22 @@ impl Engine {
         facts: Facts<'_>,
         stage: Stage,
     ) -> Outcome {
-        let judged =
-            judge::Judged { workload, before, username: &request.username, facts, stage, digester: &self.digester };
+        let judged = judge::Judged {
+            workload,
+            before,
+            username: &request.username,
+            facts,
+            stage,
+            digester: &self.digester,
+            fingerprints: self.fingerprints.as_ref(),
+        };
         let (verdicts, warnings) = judged.verdicts();
-        Outcome { object: describe(request, workload), verdicts, warnings, ..Outcome::default() }
+        let known = Known {
+            namespace: facts.namespace.name.clone(),
+            kind: workload.object.str("kind").unwrap_or(workload.kind.name).to_owned(),
+            name: workload.name().to_owned(),
+        };
+        Outcome { object: describe(request, workload), known, verdicts, warnings, ..Outcome::default() }
     }
 }
 

@@ -5,6 +5,8 @@ use std::hash::{BuildHasher, Hash, RandomState};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::fingerprint::Fingerprint;
+
 /// What a finding leads to, from the mildest to the strongest; the words of ValidatingAdmissionPolicy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum Action {
@@ -72,6 +74,8 @@ pub struct Finding {
     pub fix: String,
     /// Tells two values under the same key apart.
     pub digest: Option<Digest>,
+    /// The same for people and exemptions, of a secret where the installation has a key.
+    pub fingerprint: Option<Fingerprint>,
     /// The strongest action that it may lead to, whatever a policy says.
     pub at_most: Action,
 }
@@ -95,6 +99,14 @@ impl Finding {
         match &self.subject.container {
             Some(container) => format!("container {container}: {}", self.message),
             None => self.message.clone(),
+        }
+    }
+
+    /// The sentence with the fingerprint, where there is one.
+    pub fn marked_sentence(&self) -> String {
+        match &self.fingerprint {
+            Some(fingerprint) => format!("{}, fingerprint {fingerprint}", self.sentence()),
+            None => self.sentence(),
         }
     }
 }
@@ -161,6 +173,7 @@ impl Objection {
             message: self.message.clone(),
             fix: self.fix.clone(),
             digest: None,
+            fingerprint: None,
             at_most: if self.mild { Action::Warn } else { Action::Deny },
         }
     }

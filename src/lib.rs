@@ -17,7 +17,7 @@
 //!
 //! | room | what is in it |
 //! |---|---|
-//! | leaves | [`tree`] (JSON), [`patch`], [`quantity`], [`printable`], [`review`] (the envelope), [`workload`] (kinds and views), [`finding`], [`facts`], [`fields`] (strict reading) |
+//! | leaves | [`tree`] (JSON), [`patch`], [`quantity`], [`printable`], [`review`] (the envelope), [`workload`] (kinds and views), [`finding`], [`fingerprint`], [`facts`], [`fields`] (strict reading) |
 //! | what operators write | [`policy`] |
 //! | what the program decides | [`rules`], [`secrets`], [`mutators`], [`engine`] |
 //! | the doors | [`cli`], [`source`], [`output`], [`pki`], `server`, `cluster` |
@@ -26,6 +26,7 @@
 pub mod facts;
 pub mod fields;
 pub mod finding;
+pub mod fingerprint;
 pub mod patch;
 pub mod printable;
 pub mod quantity;

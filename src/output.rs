@@ -48,6 +48,8 @@ pub struct Judged<'j> {
     pub findings: Vec<Located>,
     /// What the author should know besides.
     pub warnings: &'j [String],
+    /// See [`Outcome::allowance`](crate::engine::Outcome::allowance).
+    pub allowance: Option<&'j str>,
 }
 
 /// A verdict with its place in the file.

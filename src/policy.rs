@@ -17,7 +17,7 @@ pub mod profile;
 pub mod selector;
 
 use crate::fields::{self, Problems};
-pub use exemption::{Exemption, ExemptionMatch, ExemptionSpec};
+pub use exemption::{Exemption, ExemptionMatch, ExemptionSpec, Known};
 pub use guard::{Guard, GuardMatch, GuardPolicySpec, GuardRule};
 pub use profile::{PodProfileSpec, Profile};
 
@@ -198,6 +198,11 @@ impl PolicySet {
     /// The profiles, by order and name.
     pub fn profiles(&self) -> &[Profile] {
         &self.profiles
+    }
+
+    /// Whether an exemption means secrets by their fingerprints, and so holds only where there is a key.
+    pub fn needs_fingerprints(&self) -> bool {
+        self.exemptions.iter().any(|exemption| !exemption.spec.matches.fingerprints.is_empty())
     }
 
     /// The exemptions, in the order in which they were read.

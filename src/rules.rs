@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::facts::Namespace;
 use crate::fields::{Problems, read};
 use crate::finding::{Action, Digester, Finding, Objection};
+use crate::fingerprint;
 use crate::secrets;
 use crate::workload::{Kind, Pod, Workload};
 
@@ -61,10 +62,20 @@ pub struct Rule {
     pub bad: &'static str,
     /// The same, mended.
     pub good: &'static str,
+    /// What it knows by name, where that is a table of its own.
+    pub catalogue: Option<fn() -> Catalogue>,
     /// The schema of its parameters (beside `action`).
     pub parameters: fn() -> Schema,
     /// Reads parameters that stand at a pointer of a policy into a check; reports what is wrong with them.
     pub compile: fn(Value, &str, &mut Problems) -> Option<Arc<dyn Check>>,
+}
+
+/// What a rule knows by name.
+pub struct Catalogue {
+    /// What the lines are: "formats of tokens that it knows".
+    pub of: &'static str,
+    /// Id and description, sorted by description.
+    pub lines: Vec<(&'static str, String)>,
 }
 
 /// Where a rule judges.
@@ -85,6 +96,20 @@ const MOST_FINDINGS: usize = 1_000;
 pub trait Check: Send + Sync {
     /// Adds what it finds.
     fn check(&self, input: &Input<'_>, found: &mut Vec<Finding>);
+
+    /// Whether hashes of passwords are to be looked for.
+    fn wants_password_hashes(&self) -> bool {
+        false
+    }
+}
+
+/// How secrets are looked for, once for all policies that judge an object, and how they are marked.
+#[derive(Clone, Copy, Default)]
+pub struct Search<'t> {
+    /// Makes fingerprints, where the installation has a key.
+    pub fingerprints: Option<&'t fingerprint::Key>,
+    /// Whether any of the policies asks for hashes of passwords.
+    pub password_hashes: bool,
 }
 
 /// What a rule may look at.
@@ -99,6 +124,7 @@ pub struct Input<'t> {
     pub namespace: &'t Namespace,
     /// Makes the digests that tell one value from another.
     pub digester: &'t Digester,
+    search: Search<'t>,
     searched: OnceCell<Searched>,
 }
 
@@ -110,17 +136,23 @@ impl<'t> Input<'t> {
         objections: &'t [Objection],
         namespace: &'t Namespace,
         digester: &'t Digester,
+        search: Search<'t>,
     ) -> Self {
-        Input { workload, pod, objections, namespace, digester, searched: OnceCell::new() }
+        Input { workload, pod, objections, namespace, digester, search, searched: OnceCell::new() }
     }
 
     /// The secrets in the object as it was sent; looked for once, however many rules ask.
     fn searched(&self) -> &Searched {
         self.searched.get_or_init(|| {
             let mut findings = Vec::new();
-            let options = secrets::Options::default();
+            let options =
+                secrets::Options { password_hashes: self.search.password_hashes, ..secrets::Options::default() };
             let scanned = secrets::scan(&self.workload, &options, &mut |detection| {
-                findings.push(embedded_secret::finding(&detection, self.digester));
+                findings.push(Found {
+                    finding: embedded_secret::finding(&detection, self.digester, self.search.fingerprints),
+                    password_hash: detection.kind.is_password_hash(),
+                    doubtful: detection.doubtful,
+                });
             });
             Searched { findings, complete: scanned.complete }
         })
@@ -130,14 +162,28 @@ impl<'t> Input<'t> {
 /// What the search for secrets found.
 struct Searched {
     /// Those of `embedded-secret` and of `weak-credential`, in the order of the document.
-    findings: Vec<Finding>,
+    findings: Vec<Found>,
     /// Whether it got to the end of the object.
     complete: bool,
+}
+
+/// What was found, and what a rule's parameters may make of it.
+struct Found {
+    finding: Finding,
+    /// A password's hash: one of the policies asked for it, not necessarily this one.
+    password_hash: bool,
+    /// Its own checksum speaks against it, and no name for it.
+    doubtful: bool,
 }
 
 /// The rule of this id.
 pub fn find(id: &str) -> Option<&'static Rule> {
     RULES.iter().find(|rule| rule.id == id).copied()
+}
+
+/// Whether the findings of this rule are about the value of a secret.
+pub fn finds_secrets(id: &str) -> bool {
+    [embedded_secret::RULE.id, weak_credential::RULE.id].contains(&id)
 }
 
 /// [`Rule::compile`] for a rule whose parameters are a plain struct.

@@ -4,7 +4,7 @@
 //!
 //! - `surfaces` walks the tree and says what is a name and what is a value; `site` is a place in it;
 //! - `scanner` puts the layers on each string: `leads` (one pass that finds what to look closer at), then A `tokens`, B `urls`,
-//!   C `structured`, D `encoded`, E `assignment` and `classify`, with `shell` for commands; `meter` bounds the work;
+//!   C `structured` and `hashes`, D `encoded`, E `assignment` and `classify`, with `shell` for commands; `meter` bounds the work;
 //! - `placeholder`, `weak` and `random` say what a value is instead of a secret; `fix` says how to mend.
 //!
 //! Pure: no I/O, no clock. A value leaves this module only inside [`Value`], which prints nothing.
@@ -20,6 +20,7 @@ mod binary;
 mod classify;
 mod encoded;
 mod fix;
+mod hashes;
 mod leads;
 mod meter;
 mod placeholder;
@@ -103,6 +104,13 @@ pub struct Kind {
     pub what: &'static str,
 }
 
+impl Kind {
+    /// Whether it is the hash of a password, see [`Options::password_hashes`].
+    pub fn is_password_hash(self) -> bool {
+        self == hashes::KIND
+    }
+}
+
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let blank = if self.issuer.is_empty() { "" } else { " " };
@@ -148,6 +156,8 @@ pub struct Detection<'d> {
     pub known_prefix: Option<&'static str>,
     /// Whether it is refused or only warned of.
     pub certainty: Certainty,
+    /// Its issuer's checksum is wrong, and no name gives it away.
+    pub doubtful: bool,
     /// How to mend it there.
     pub fix: String,
 }

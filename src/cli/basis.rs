@@ -1,15 +1,18 @@
 //! What the offline commands judge on: the engine, the policies, the facts of namespaces, and the time.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
-use anyhow::bail;
+use anyhow::{Context, anyhow, bail};
 use jiff::Timestamp;
 
-use super::{Problem, complain_of};
+use super::{Problem, complain, complain_of};
 use crate::engine::{Engine, Facts};
 use crate::facts::Namespace;
+use crate::fingerprint::{Key, LONGEST_KEY};
 use crate::policy::PolicySet;
-use crate::source::{self, File, Namespaces};
+use crate::source::{self, Namespaces};
 
 /// Which policies judge.
 #[derive(clap::Args, Debug)]
@@ -34,6 +37,37 @@ pub(super) struct FactArguments {
     pub(super) namespace: String,
 }
 
+/// Whether findings of secrets are marked.
+#[derive(clap::Args, Debug)]
+pub(super) struct FingerprintArguments {
+    /// Show a fingerprint of each secret that is found: its HMAC with the key in this file (32 random bytes or more)
+    #[arg(long, value_name = "FILE")]
+    pub(super) fingerprint_key: Option<PathBuf>,
+}
+
+impl FingerprintArguments {
+    /// The key, where one was named.
+    pub(super) fn key(&self) -> anyhow::Result<Option<Key>> {
+        self.fingerprint_key.as_deref().map(fingerprint_key).transpose()
+    }
+}
+
+/// The key in this file.
+pub(super) fn fingerprint_key(path: &Path) -> anyhow::Result<Key> {
+    let shown = path.display();
+    let mut bytes = Vec::new();
+    // A device or a wrong file may have no end; two more than a key may have are its line break.
+    let read = File::open(path).and_then(|file| file.take(LONGEST_KEY as u64 + 3).read_to_end(&mut bytes));
+    read.with_context(|| format!("cannot read the fingerprint key {shown} (`{MAKE_KEY} {shown}` makes one)"))?;
+    Key::new(&bytes).map_err(|error| anyhow!("the fingerprint key {shown} {error}; `{MAKE_KEY} {shown}` makes one"))
+}
+
+/// Said where an exemption by fingerprint cannot hold.
+pub(super) const NO_KEY: &str = "exemptions by fingerprint hold only with --fingerprint-key, and there is none";
+
+/// A command that makes a key, but for the file's name.
+const MAKE_KEY: &str = "openssl rand -hex 32 >";
+
 /// Everything that a judgement needs besides the object.
 pub(super) struct Basis {
     pub(super) engine: Engine,
@@ -46,14 +80,23 @@ pub(super) struct Basis {
 
 impl Basis {
     /// Reads policies and facts; `files` are what will be judged, and may hold facts, too.
-    pub(super) fn load(policies: &PolicyArguments, facts: FactArguments, files: &[File]) -> anyhow::Result<Basis> {
+    pub(super) fn load(
+        policies: &PolicyArguments,
+        facts: FactArguments,
+        fingerprints: Option<Key>,
+        files: &[source::File],
+    ) -> anyhow::Result<Basis> {
         let set = load_policies(policies)?;
+        if fingerprints.is_none() && set.needs_fingerprints() {
+            complain("note", NO_KEY);
+        }
         let mut namespaces = load_facts(&facts.facts, &facts.namespace)?;
         // What is wrong in these is said when they are judged.
         namespaces.learn_all(files, &facts.namespace, &mut |_: Problem| {});
         let namespace = facts.namespace;
+        let engine = Engine::default().with_fingerprints(fingerprints);
         // Taken once, so that a long run judges all objects by the same day.
-        Ok(Basis { engine: Engine::default(), policies: set, namespaces, namespace, now: Timestamp::now() })
+        Ok(Basis { engine, policies: set, namespaces, namespace, now: Timestamp::now() })
     }
 
     /// Calls `judge` with the facts of a namespace.

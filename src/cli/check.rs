@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::ValueEnum;
 
-use super::basis::{Basis, FactArguments, PolicyArguments};
+use super::basis::{Basis, FactArguments, FingerprintArguments, PolicyArguments};
 use super::progress::Progress;
 use super::{CLEAN, FAILED, Problem, REFUSED, colours, complain, complain_of};
 use crate::engine::create_request;
@@ -43,6 +43,8 @@ pub(super) struct Arguments {
     policies: PolicyArguments,
     #[command(flatten)]
     facts: FactArguments,
+    #[command(flatten)]
+    fingerprints: FingerprintArguments,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -55,7 +57,7 @@ enum FailOn {
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let found = source::find(&arguments.paths);
-    let basis = Basis::load(&arguments.policies, arguments.facts, &found.files)?;
+    let basis = Basis::load(&arguments.policies, arguments.facts, arguments.fingerprints.key()?, &found.files)?;
     let stdout = io::stdout();
     let colour = colours(&stdout);
     let mut check = Check {
@@ -130,6 +132,7 @@ impl Check<'_> {
                 return self.problem(&problem);
             }
         };
+        let allowance = outcome.allowance();
         let Body::Tree(tree) = &request.object else { return Ok(()) };
         let mut findings: Vec<Located> = outcome
             .verdicts
@@ -155,6 +158,7 @@ impl Check<'_> {
             place: marks.place(tree, ""),
             findings,
             warnings: &outcome.warnings,
+            allowance: allowance.as_deref(),
         })
     }
 

@@ -4,7 +4,8 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use super::{CLEAN, FAILED, complain, schema};
-use crate::rules::{self, RULES, Rule};
+use crate::policy::API_VERSION;
+use crate::rules::{self, Catalogue, RULES, Rule};
 
 /// Why a rule exists, what it sees, good and bad examples, how to mend
 ///
@@ -61,7 +62,31 @@ fn one(out: &mut impl Write, rule: &Rule) -> io::Result<()> {
         let default = field.default.map(|default| format!(" (default {default})")).unwrap_or_default();
         writeln!(out, "  {}: {}{default}\n      {}", field.path, field.kind, field.meaning)?;
     }
-    writeln!(out, "\nBad:\n{}\nGood:\n{}", indent(rule.bad), indent(rule.good))
+    writeln!(out, "\nBad:\n{}\nGood:\n{}", indent(rule.bad), indent(rule.good))?;
+    writeln!(
+        out,
+        "Allow, where it has to be, with an Exemption (docs/policies.md has its fields):\n{}",
+        exemption(rule)
+    )?;
+    if let Some(catalogue) = rule.catalogue {
+        let Catalogue { of, lines } = catalogue();
+        writeln!(out, "The {} {of}:", lines.len())?;
+        let widest = lines.iter().map(|(id, _)| id.len()).max().unwrap_or_default();
+        for (id, description) in lines {
+            writeln!(out, "  {id:widest$}  {description}")?;
+        }
+    }
+    Ok(())
+}
+
+fn exemption(rule: &Rule) -> String {
+    let matches = if rules::finds_secrets(rule.id) { ", containers: [app], keys: [DB_PASSWORD]" } else { "" };
+    indent(&format!(
+        "apiVersion: {API_VERSION}\nkind: Exemption\nmetadata: {{name: billing-legacy}}\nspec:\n  owner: team-billing\n  \
+         reason: \"is replaced in March, TICKET-123\"\n  expires: \"2027-03-31\"\n  rules: [{}]\n  \
+         match: {{namespaces: [billing], kinds: [Deployment], names: [\"legacy-*\"]{matches}}}",
+        rule.id
+    ))
 }
 
 fn indent(text: &str) -> String {

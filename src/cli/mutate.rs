@@ -63,7 +63,7 @@ enum Format {
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let found = source::find(&arguments.paths);
-    let basis = Basis::load(&arguments.policies, arguments.facts, &found.files)?;
+    let basis = Basis::load(&arguments.policies, arguments.facts, None, &found.files)?;
     found.problems.iter().for_each(complain_of);
     let mut failed = !found.problems.is_empty();
     let mut show = Show {

@@ -105,6 +105,7 @@ fn list(out: &mut impl Write, set: &PolicySet) -> io::Result<()> {
             ("names", &matches.names),
             ("containers", &matches.containers),
             ("keys", &matches.keys),
+            ("values", &matches.fingerprints),
         ] {
             if !names.is_empty() {
                 writeln!(out, "  {what:11} {}", printable(&names.join(", ")))?;

@@ -39,6 +39,9 @@ fn rules() -> String {
             rule.bad.trim_end(),
             rule.good.trim_end()
         );
+        if let Some(catalogue) = rule.catalogue {
+            let _ = writeln!(page, "\nThe {} are listed by `supercargo explain {}`.", catalogue().of, rule.id);
+        }
     }
     page
 }

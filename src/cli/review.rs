@@ -8,7 +8,7 @@ use anyhow::Context;
 use base64::Engine as _;
 use clap::ValueEnum;
 
-use super::basis::{Basis, FactArguments, PolicyArguments};
+use super::basis::{Basis, FactArguments, FingerprintArguments, PolicyArguments};
 use super::render::{self, hide_secrets};
 use super::{CLEAN, FAILED, REFUSED, complain, complain_of, envelope, template};
 use crate::output::safe_json;
@@ -55,6 +55,8 @@ pub(super) struct Arguments {
     policies: PolicyArguments,
     #[command(flatten)]
     facts: FactArguments,
+    #[command(flatten)]
+    fingerprints: FingerprintArguments,
 }
 
 /// Where a webhook runs.
@@ -62,7 +64,7 @@ pub(super) struct Arguments {
 #[derive(clap::Args)]
 struct WebhookArguments {
     /// Ask the webhook there, over HTTPS as the API server does, e.g. https://localhost:8443
-    #[arg(long, value_name = "URL", requires = "ca", conflicts_with_all = ["policies", "policy", "facts"])]
+    #[arg(long, value_name = "URL", requires = "ca", conflicts_with_all = ["policies", "policy", "facts", "fingerprint_key"])]
     server: Option<String>,
     /// The CA certificate that its certificate is signed by
     #[arg(long, value_name = "FILE", requires = "server")]
@@ -109,9 +111,11 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let there = arguments.webhook.open()?;
     #[cfg(not(feature = "server"))]
     let there = None;
-    let door = match there {
-        Some(door) => door,
-        None => Door::Here(Box::new(Basis::load(&arguments.policies, arguments.facts, &found.files)?)),
+    let door = if let Some(door) = there {
+        door
+    } else {
+        let key = arguments.fingerprints.key()?;
+        Door::Here(Box::new(Basis::load(&arguments.policies, arguments.facts, key, &found.files)?))
     };
     let mut talk = Talk {
         door,

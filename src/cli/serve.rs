@@ -12,6 +12,7 @@ use anyhow::Context;
 use arc_swap::ArcSwap;
 use clap::{Args, ValueEnum};
 
+use super::basis::{NO_KEY, fingerprint_key};
 use crate::engine::{EXCLUDED_NAMESPACES, Engine, Settings};
 use crate::policy::PolicySet;
 use crate::server::facts::{Files, Source};
@@ -59,6 +60,10 @@ pub struct Arguments {
     /// Policies from this file or folder instead of the built-in ones
     #[arg(long, value_name = "FILE-OR-DIR", env = "SUPERCARGO_POLICIES")]
     policies: Option<PathBuf>,
+
+    /// Show a fingerprint of each secret that is found: its HMAC with the key in this file (32 random bytes or more)
+    #[arg(long, value_name = "FILE", env = "SUPERCARGO_FINGERPRINT_KEY")]
+    fingerprint_key: Option<PathBuf>,
 
     /// Learn namespaces, LimitRanges and claims from the cluster: in a pod its own, elsewhere that of the kubeconfig
     #[cfg(feature = "cluster")]
@@ -156,7 +161,12 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 async fn serve(arguments: Arguments, large: usize) -> anyhow::Result<()> {
     let stop = Stop::on_signals().context("cannot listen for SIGTERM")?;
     let policies = load_policies(arguments.policies.as_deref())?;
-    let judge = Arc::new(Engine::new(Settings { excluded_namespaces: arguments.exclude_namespaces.clone() }));
+    let key = arguments.fingerprint_key.as_deref().map(fingerprint_key).transpose()?;
+    if key.is_none() && policies.needs_fingerprints() {
+        tracing::warn!("{NO_KEY}");
+    }
+    let settings = Settings { excluded_namespaces: arguments.exclude_namespaces.clone() };
+    let judge = Arc::new(Engine::new(settings).with_fingerprints(key));
     let mut readiness = Readiness::default();
     let (facts, watch) = facts(&arguments, &mut readiness).await?;
     let decider = Decider { judge, policies: Arc::new(ArcSwap::from_pointee(policies)), facts };

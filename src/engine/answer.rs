@@ -7,6 +7,7 @@ use super::Outcome;
 use crate::finding::{Action, Eased, Verdict};
 use crate::printable::{clip, printable, printable_lines};
 use crate::review::{Cause, Refusal, Response};
+use crate::rules;
 
 /// The API server cuts a warning at 256 bytes once all of them together pass 4,096; 120 characters is what it asks for.
 const WARNING_LENGTH: usize = 120;
@@ -18,6 +19,9 @@ const WARNINGS: usize = 8;
 /// made to have a hundred thousand would make an answer larger than itself.
 const FINDINGS: usize = 100;
 
+/// Stands in front of the lines to add.
+pub(crate) const ALLOW: &str = "Not a secret? Who approves exemptions fills in owner, reason and expires, and adds:";
+
 impl Outcome {
     /// Whether the object may pass.
     pub fn allowed(&self) -> bool {
@@ -26,6 +30,12 @@ impl Outcome {
 
     fn with(&self, action: Action) -> impl Iterator<Item = &Verdict> {
         self.verdicts.iter().filter(move |verdict| verdict.action == action)
+    }
+
+    /// The lines to add for secrets that are refused and are none: Exemptions that somebody has to sign.
+    pub fn allowance(&self) -> Option<String> {
+        let secrets = self.with(Action::Deny).map(|verdict| &verdict.finding);
+        self.known.draft(secrets.filter(|finding| rules::finds_secrets(finding.rule)).take(FINDINGS))
     }
 
     /// The answer to the API server.
@@ -49,13 +59,16 @@ impl Outcome {
                 message,
                 "\n  [{}] {}\n      at  {}\n      fix {}",
                 finding.rule,
-                printable(&finding.sentence()),
+                printable(&finding.marked_sentence()),
                 printable(&finding.pointer),
                 printable_lines(&finding.fix).replace('\n', "\n          "),
             );
         }
         if denied.len() > FINDINGS {
             let _ = write!(message, "\n  … and {} more", denied.len() - FINDINGS);
+        }
+        if let Some(lines) = self.allowance() {
+            let _ = write!(message, "\n{ALLOW}\n{lines}");
         }
         let mut rules: Vec<&str> = denied.iter().map(|verdict| verdict.finding.rule).collect();
         rules.sort_unstable();
@@ -106,12 +119,18 @@ impl Outcome {
                 (Some(exemption), _) => {
                     note(
                         "exempted",
-                        format!("{rule} of {by} by Exemption/{exemption}: {}", verdict.finding.sentence()),
+                        format!("{rule} of {by} by Exemption/{exemption}: {}", verdict.finding.marked_sentence()),
                     );
                 }
-                (None, Action::Audit) => note("audited", format!("{rule} of {by}: {}", verdict.finding.sentence())),
-                (None, Action::Warn) => note("warned", format!("{rule} of {by}: {}", verdict.finding.sentence())),
-                (None, Action::Deny) => note("denied", format!("{rule} of {by}: {}", verdict.finding.sentence())),
+                (None, Action::Audit) => {
+                    note("audited", format!("{rule} of {by}: {}", verdict.finding.marked_sentence()));
+                }
+                (None, Action::Warn) => {
+                    note("warned", format!("{rule} of {by}: {}", verdict.finding.marked_sentence()));
+                }
+                (None, Action::Deny) => {
+                    note("denied", format!("{rule} of {by}: {}", verdict.finding.marked_sentence()));
+                }
             }
         }
         if let Some(reason) = &self.held_back {
@@ -130,7 +149,7 @@ fn cause(verdict: &Verdict) -> Cause {
     let finding = &verdict.finding;
     Cause {
         reason: finding.rule.to_owned(),
-        message: format!("{}; {}", printable(&finding.sentence()), printable_lines(&finding.fix)),
+        message: format!("{}; {}", printable(&finding.marked_sentence()), printable_lines(&finding.fix)),
         field: printable(&finding.pointer).into_owned(),
     }
 }

@@ -7,10 +7,11 @@ use std::sync::{Arc, LazyLock};
 use super::{Facts, controllers, profiles_of};
 use crate::fields::Problems;
 use crate::finding::{Action, Digest, Digester, Eased, Finding, Objection, ObjectionTo, Subject, Verdict};
+use crate::fingerprint;
 use crate::mutators::{self, Author};
 use crate::patch::Editor;
 use crate::policy::{Guard, Profile};
-use crate::rules::{self, Check, Input, Rule, Standing};
+use crate::rules::{self, Check, Input, Rule, Search, Standing};
 use crate::tree::{Node, escape};
 use crate::workload::{self, Pod, Workload};
 
@@ -40,6 +41,7 @@ pub(super) struct Judged<'j> {
     pub(super) facts: Facts<'j>,
     pub(super) stage: Stage,
     pub(super) digester: &'j Digester,
+    pub(super) fingerprints: Option<&'j fingerprint::Key>,
 }
 
 /// What applying the profiles to a copy showed.
@@ -74,7 +76,14 @@ impl<'j> Judged<'j> {
             (Some(tree), Some(at)) => tree.pointer(at).map(|node| Pod::new(at, node)),
             _ => pod,
         };
-        let input = Input::new(*self.workload, projected, &projection.objections, self.facts.namespace, self.digester);
+        let search = Search {
+            fingerprints: self.fingerprints,
+            password_hashes: guards
+                .iter()
+                .any(|guard| guard.rules.iter().any(|rule| rule.check.wants_password_hashes())),
+        };
+        let namespace = self.facts.namespace;
+        let input = Input::new(*self.workload, projected, &projection.objections, namespace, self.digester, search);
         let trusted = controllers::is_trusted(self.username);
         let mut verdicts = Verdicts::default();
         for guard in &guards {

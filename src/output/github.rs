@@ -44,7 +44,11 @@ impl<W: Write> Report for Github<W> {
                 located.place.line,
                 located.place.column,
                 property(verdict.finding.rule),
-                data(&format!("{object}: {}\nfix: {}", printable(&verdict.finding.sentence()), verdict.finding.fix)),
+                data(&format!(
+                    "{object}: {}\nfix: {}",
+                    printable(&verdict.finding.marked_sentence()),
+                    verdict.finding.fix
+                )),
             )?;
         }
         for warning in judged.warnings {

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::{Judged, Report, Summary, safe_json};
+use crate::fingerprint::Fingerprint;
 use crate::source::Problem;
 
 pub(super) struct Json<W> {
@@ -32,6 +33,8 @@ struct Entry<'e> {
     pointer: &'e str,
     message: &'e str,
     fix: &'e str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fingerprint: Option<&'e str>,
     policy: &'e str,
 }
 
@@ -66,6 +69,7 @@ impl<W: Write> Report for Json<W> {
                 pointer: &located.pointer,
                 message: &finding.message,
                 fix: &finding.fix,
+                fingerprint: finding.fingerprint.as_ref().map(Fingerprint::as_str),
                 policy: &located.verdict.by,
             };
             self.begin()?;

@@ -49,7 +49,7 @@ impl<W: Write> Report for Junit<W> {
                 located.place.line,
                 located.place.column,
                 verdict.finding.rule,
-                printable(&verdict.finding.sentence()),
+                printable(&verdict.finding.marked_sentence()),
                 verdict.finding.fix.replace('\n', "\n       "),
                 printable(&verdict.by),
             );

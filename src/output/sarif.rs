@@ -80,6 +80,10 @@ fn result(judged: &Judged<'_>, located: &Located) -> Value {
         "locations": [at],
         "properties": {"policy": verdict.by, "document": judged.document, "pointer": located.pointer},
     });
+    // Not `fingerprints`: those tell one result from another, and the same secret can stand in many places.
+    if let Some(fingerprint) = &finding.fingerprint {
+        result["partialFingerprints"] = json!({"supercargo.dev/secret/v1": fingerprint.as_str()});
+    }
     if let Some(index) = RULES.iter().position(|rule| rule.id == finding.rule) {
         result["ruleIndex"] = json!(index);
     }

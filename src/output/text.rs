@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use super::{Judged, Located, Report, Summary};
+use crate::engine::ALLOW;
 use crate::finding::{Action, Eased};
 use crate::printable::{printable, printable_lines};
 use crate::source::Problem;
@@ -44,6 +45,9 @@ impl<W: Write> Text<W> {
         let object = printable(&object);
         writeln!(self.out, "{arrow} {}:{}:{} ({object})", printable(judged.file), place.line, place.column)?;
         writeln!(self.out, "{equals} at: {}", printable(&located.pointer))?;
+        if let Some(fingerprint) = &finding.fingerprint {
+            writeln!(self.out, "{equals} fingerprint: {fingerprint}")?;
+        }
         let fix = printable_lines(&finding.fix).replace('\n', "\n         ");
         writeln!(self.out, "{equals} fix: {fix}")?;
         let eased = match verdict.eased {
@@ -59,6 +63,10 @@ impl<W: Write> Report for Text<W> {
     fn judged(&mut self, judged: &Judged<'_>) -> io::Result<()> {
         for located in &judged.findings {
             self.finding(judged, located)?;
+        }
+        if let Some(lines) = judged.allowance {
+            let head = self.paint(BOLD, ALLOW);
+            writeln!(self.out, "{head}\n{}\n", printable_lines(lines))?;
         }
         for warning in judged.warnings {
             let (head, arrow) = (self.paint(YELLOW, "warning"), self.paint(BLUE, " -->"));

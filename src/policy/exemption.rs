@@ -9,8 +9,13 @@ use serde::{Deserialize, Serialize};
 use super::selector::any_glob;
 use crate::fields::Problems;
 use crate::finding::Finding;
+use crate::fingerprint::Fingerprint;
 use crate::rules;
 use crate::workload::KINDS;
+
+mod draft;
+
+pub use draft::Known;
 
 /// `spec` of an Exemption.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -43,6 +48,8 @@ pub struct ExemptionMatch {
     pub containers: Vec<String>,
     /// The finding's key: a variable, flag, data key, probe, resource, label or volume, with `*`.
     pub keys: Vec<String>,
+    /// Secrets, each by the 16 hex digits that a refusal shows; only where the installation has a fingerprint key.
+    pub fingerprints: Vec<String>,
 }
 
 /// A compiled Exemption.
@@ -89,6 +96,22 @@ impl Exemption {
                 );
             }
         }
+        for (index, text) in spec.matches.fingerprints.iter().enumerate() {
+            if !Fingerprint::is_one(text) {
+                problems.add(
+                    format!("/spec/match/fingerprints/{index}"),
+                    format!("{text:?} is no fingerprint: write the 16 hex digits that a refusal shows, in quotes"),
+                );
+            }
+        }
+        if !spec.matches.fingerprints.is_empty() {
+            for (index, id) in spec.rules.iter().enumerate().filter(|(_, id)| !rules::finds_secrets(id)) {
+                problems.add(
+                    format!("/spec/rules/{index}"),
+                    format!("findings of {id} have no fingerprint: leave it out, or match.fingerprints"),
+                );
+            }
+        }
         match spec.expires.parse::<Date>() {
             Ok(expires) if spec.expires.len() == 10 => Some(Exemption { name, spec, expires }),
             _ => {
@@ -116,6 +139,11 @@ impl Exemption {
             && any(&matches.namespaces, Some(namespace))
             && any(&matches.containers, finding.subject.container.as_deref())
             && any(&matches.keys, finding.subject.key.as_deref())
+            && (matches.fingerprints.is_empty()
+                || finding
+                    .fingerprint
+                    .as_ref()
+                    .is_some_and(|own| matches.fingerprints.iter().any(|f| f == own.as_str())))
             && known_as.iter().any(|(kind, name)| {
                 (matches.kinds.is_empty() || matches.kinds.contains(kind)) && any(&matches.names, Some(name))
             })

@@ -18,6 +18,7 @@ pub(super) const RULE: Rule = Rule {
     fix: "Remove the label from the pod or template: the profile adds it. If the pod needs another value, it needs another profile.",
     bad: "metadata:\n  labels:\n    app.kubernetes.io/component: scan\n    network.supercargo.dev/egress: everywhere\n",
     good: "metadata:\n  labels:\n    app.kubernetes.io/component: scan\n",
+    catalogue: None,
     parameters: parameters::<ProfileLabel>,
     compile: compile::<ProfileLabel>,
 };

@@ -18,6 +18,7 @@ pub(super) const RULE: Rule = Rule {
     fix: "Mount your own volume at another path, under another name, and say in the profile's annotation which folder the pod needs.",
     bad: "metadata:\n  annotations: {supercargo.dev/source: ../billing}\n",
     good: "metadata:\n  annotations: {supercargo.dev/source: web-shop}\n",
+    catalogue: None,
     parameters: parameters::<ProfileVolume>,
     compile: compile::<ProfileVolume>,
 };

@@ -19,6 +19,7 @@ pub(super) const RULE: Rule = Rule {
     fix: "Set resources.limits on the container, or spec.resources.limits for the whole pod; a LimitRange or a PodProfile may also fill them in.",
     bad: "containers:\n  - name: app\n    image: registry.example.com/app:1.0\n",
     good: "containers:\n  - name: app\n    image: registry.example.com/app:1.0\n    resources:\n      requests: {cpu: 100m, memory: 128Mi}\n      limits: {cpu: 500m, memory: 256Mi}\n",
+    catalogue: None,
     parameters: parameters::<RequiredLimits>,
     compile: compile::<RequiredLimits>,
 };
@@ -70,6 +71,7 @@ impl Check for RequiredLimits {
                     message: format!("no {resource} limit"),
                     fix: format!("set resources.limits.{resource} on it, for example {resource}: {example}"),
                     digest: None,
+                    fingerprint: None,
                     at_most: Action::Deny,
                 });
             }

@@ -19,6 +19,7 @@ pub(super) const RULE: Rule = Rule {
     fix: "Add livenessProbe and readinessProbe to the container, each with httpGet, tcpSocket, grpc or exec.",
     bad: "containers:\n  - name: app\n    image: registry.example.com/app:1.0\n    ports: [{containerPort: 8080}]\n",
     good: "containers:\n  - name: app\n    image: registry.example.com/app:1.0\n    ports: [{containerPort: 8080}]\n    livenessProbe: {httpGet: {path: /healthz, port: 8080}}\n    readinessProbe: {httpGet: {path: /readyz, port: 8080}}\n",
+    catalogue: None,
     parameters: parameters::<RequiredProbes>,
     compile: compile::<RequiredProbes>,
 };
@@ -95,6 +96,7 @@ impl Check for RequiredProbes {
                     message,
                     fix,
                     digest: None,
+                    fingerprint: None,
                     at_most: Action::Deny,
                 });
             };

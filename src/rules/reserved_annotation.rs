@@ -20,6 +20,7 @@ pub(super) const RULE: Rule = Rule {
     fix: "Remove the annotation from the template.",
     bad: "spec:\n  template:\n    metadata:\n      annotations: {supercargo.dev/profile: scan}\n",
     good: "spec:\n  template:\n    metadata: {}\n",
+    catalogue: None,
     parameters: parameters::<ReservedAnnotation>,
     compile: compile::<ReservedAnnotation>,
 };
@@ -42,6 +43,7 @@ impl Check for ReservedAnnotation {
                     message: format!("annotation {key} is written by Supercargo and means nothing in a template"),
                     fix: format!("remove {key} from the template's annotations"),
                     digest: None,
+                    fingerprint: None,
                     at_most: Action::Deny,
                 });
             }

@@ -18,6 +18,7 @@ pub(super) const RULE: Rule = Rule {
     fix: "Split the object, or put large files into an image or a volume.",
     bad: "# a ConfigMap with several megabytes of text\n",
     good: "# the same text in a volume\n",
+    catalogue: None,
     parameters: parameters::<TooLargeToJudge>,
     compile: compile::<TooLargeToJudge>,
 };
@@ -37,6 +38,7 @@ impl Check for TooLargeToJudge {
                 message: "too large to be searched for secrets to its end".to_owned(),
                 fix: "split the object, or put large files into an image or a volume".to_owned(),
                 digest: None,
+                fingerprint: None,
                 at_most: Action::Deny,
             });
         }

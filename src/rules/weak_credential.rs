@@ -18,6 +18,7 @@ pub(super) const RULE: Rule = Rule {
     fix: "Make a real password, put it into a Secret and refer to it with secretKeyRef.",
     bad: "env:\n  - name: DB_PASSWORD\n    value: changeme\n",
     good: "env:\n  - name: DB_PASSWORD\n    valueFrom: {secretKeyRef: {name: db, key: password}}\n",
+    catalogue: None,
     parameters: parameters::<WeakCredential>,
     compile: compile::<WeakCredential>,
 };
@@ -29,6 +30,7 @@ struct WeakCredential {}
 
 impl Check for WeakCredential {
     fn check(&self, input: &Input<'_>, found: &mut Vec<Finding>) {
-        found.extend(input.searched().findings.iter().filter(|finding| finding.rule == RULE.id).cloned());
+        let findings = input.searched().findings.iter().map(|found| &found.finding);
+        found.extend(findings.filter(|finding| finding.rule == RULE.id).cloned());
     }
 }

@@ -13,7 +13,7 @@ pub(super) fn of(kind: Kind, certainty: Certainty, site: &Site<'_>, inner: Optio
         if certainty == Certainty::Certain { "The value counts as leaked: replace it at its issuer." } else { "" };
     if kind.issuer == "AWS" {
         return format!(
-            "Give the pod an IAM role instead of keys: EKS Pod Identity, or IRSA with the annotation eks.amazonaws.com/role-arn on its ServiceAccount. {rotate}"
+            "Give the pod an IAM role instead of keys: EKS Pod Identity, or IRSA with this on its ServiceAccount:\nmetadata:\n  annotations: {{eks.amazonaws.com/role-arn: \"arn:aws:iam::ACCOUNT:role/ROLE\"}}\n{rotate}"
         );
     }
     if kind.what.starts_with("user and password in base64") && site.surface != Surface::Probe {
@@ -35,7 +35,7 @@ pub(super) fn of(kind: Kind, certainty: Certainty, site: &Site<'_>, inner: Optio
         }
         Surface::Probe => "Probes cannot read Secrets: let the probe ask an endpoint that needs no credentials, or use exec with a command that reads a mounted file.".to_owned(),
         Surface::ConfigMapData => format!(
-            "Move it into a Secret and mount that as a file where the program looks for it:\nvolumes:\n- name: {object}-secrets\n  secret: {{secretName: {object}-secrets}}\nor let ExternalSecret write the Secret."
+            "Move it into a Secret and mount that as a file where the program looks for it:\nvolumes:\n- name: {object}-secrets\n  secret: {{secretName: {object}-secrets}}\nvolumeMounts:\n- {{name: {object}-secrets, mountPath: /etc/{object}, readOnly: true}}\nAn ExternalSecret can write the Secret: supercargo explain embedded-secret shows one."
         ),
         Surface::Annotation | Surface::Label => "Remove it: labels and annotations are readable by everyone who may list the object. Put the value into a Secret and write only its name here.".to_owned(),
         Surface::Image => format!("Remove the credentials from the reference and name a Secret of type kubernetes.io/dockerconfigjson:\nimagePullSecrets:\n- name: {object}-registry"),

@@ -127,6 +127,21 @@ impl<'f> Scanner<'f> {
                 }
             }
         }
+        on.found | (self.options.password_hashes && self.hashes(site, text))
+    }
+
+    /// The password hashes in a text.
+    fn hashes(&mut self, site: &Site<'_>, text: &str) -> bool {
+        let mut on = Reading { site, text, taken: 0, named: 0, line: (0, 1), several: None, found: false };
+        if self.meter.spend(text.len()) {
+            for range in super::hashes::of(text) {
+                if self.reported >= MAX_REPORTS {
+                    self.meter.give_up();
+                    break;
+                }
+                self.report_in(&mut on, None, range, super::hashes::SECRET);
+            }
+        }
         on.found
     }
 
@@ -231,14 +246,11 @@ impl<'f> Scanner<'f> {
     }
 
     fn report(&mut self, site: &Site<'_>, inner: Option<&str>, line: Option<usize>, value: &str, secret: Secret) {
-        if is_hash_kind(secret.kind) && !self.options.password_hashes {
-            return;
-        }
         self.reported += 1;
         // A wrong checksum is a reason to doubt a bare token, not one that its name gives away.
         let bare = || inner.is_none() && site.key.is_none_or(|key| classify::head(key).is_none());
-        let doubted = self.options.trust_checksums && secret.doubtful && bare();
-        let certainty = if doubted { Certainty::Weak } else { secret.certainty };
+        let doubtful = secret.doubtful && bare();
+        let certainty = if self.options.trust_checksums && doubtful { Certainty::Weak } else { secret.certainty };
         let key = match (site.key, inner) {
             (Some(key), Some(inner)) if key != inner => Some(Cow::Owned(format!("{key}/{inner}"))),
             (None, Some(inner)) => Some(Cow::Borrowed(inner)),
@@ -254,16 +266,10 @@ impl<'f> Scanner<'f> {
             kind: secret.kind,
             known_prefix: secret.prefix,
             certainty,
+            doubtful,
             fix: fix::of(secret.kind, certainty, site, inner, self.object),
         });
     }
-}
-
-/// A password's hash: reported only where a policy asks for it.
-const HASH: Kind = Kind { issuer: "", what: "password hash" };
-
-fn is_hash_kind(kind: Kind) -> bool {
-    kind == HASH
 }
 
 /// Layers A to C at one lead.

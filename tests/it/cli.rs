@@ -6,6 +6,7 @@ use assert_cmd::Command;
 use tempfile::TempDir;
 
 mod check;
+mod fingerprints;
 mod formats;
 mod mutate;
 mod review;

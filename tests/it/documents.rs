@@ -4,6 +4,10 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use serde_json::json;
+
+use crate::support::*;
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -111,4 +115,12 @@ fn webhooks_leave_out_the_namespaces_that_the_engine_leaves_out() {
         let lines = webhooks.lines().filter(|line| line.trim() == format!("- {namespace}")).count();
         assert_eq!(lines, 2, "{namespace}: once for the mutating and once for the validating webhooks");
     }
+}
+
+#[test]
+fn the_exemption_in_the_document_on_secrets_is_the_one_that_is_proposed() {
+    let env = json!([{"name": "DB_PASSWORD", "value": concat!("q7!Zr", "0pW_x", "2Lk9")}]);
+    let object = with(good_deployment(), "/spec/template/spec/containers/0/env", env);
+    let proposed = World::built_in().in_namespace("shop").check(&object).outcome.allowance().unwrap();
+    assert_eq!(blocks(&read("docs/secrets.md"), "yaml"), [format!("{proposed}\n")]);
 }

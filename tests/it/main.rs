@@ -10,6 +10,7 @@ mod corpus;
 mod documents;
 mod image;
 mod properties;
+mod secrets;
 mod semantics;
 #[cfg(feature = "server")]
 mod server;

@@ -18,6 +18,10 @@ fn explain_knows_every_rule() {
             assert!(one.out.contains(part), "{}: {part}", rule.id);
         }
     }
+    let secrets = run(here.path(), &["explain", "embedded-secret"], "").out;
+    for entry in supercargo::secrets::entries() {
+        assert!(secrets.contains(&format!("  {} ", entry.id)) && secrets.contains(entry.issuer), "{}", entry.id);
+    }
     let limits = run(here.path(), &["explain", "required-limits"], "").out;
     assert!(limits.contains("  memory: boolean (default true)\n      A limit for memory.\n"), "{limits}");
     let typo = run(here.path(), &["explain", "required-limit"], "");

@@ -133,3 +133,52 @@ fn an_object_beyond_the_budget_says_so() {
         .validate(&Review::create(large))
         .assert_clean();
 }
+
+fn guard(parameters: &str) -> World {
+    let guard =
+        format!("{{kind: GuardPolicy, spec: {{rules: {{embedded-secret: {parameters}, weak-credential: {{}}}}}}}}");
+    World::new(&[&guard]).in_namespace("shop")
+}
+
+/// bcrypt's, assembled.
+fn hash() -> String {
+    format!("{}{}", concat!("$2", "y$10$"), "Zk3pQ9xL0vRt7WmY2nBc8HdS5jGfA1eUo4i6TgKqXzN5bVcMwEr7a")
+}
+
+/// Item 5 of issue 4: "password hashes (bcrypt, {SHA}, crypt) as a parameter of the rule"
+#[test]
+fn password_hashes_are_refused_where_a_policy_asks() {
+    let file = with(
+        config_map("x"),
+        "/data/htpasswd",
+        json!(format!("# users\nann:{}\nbob:{}\n", hash(), hash().replace("Zk", "kZ"))),
+    );
+    guard("{}").validate(&Review::create(file.clone())).assert_clean();
+    guard("{}").validate(&Review::create(with_password(&hash()))).assert_clean();
+    let world = guard("{passwordHashes: true}");
+    let answer = world.validate(&Review::create(file.clone()));
+    answer.assert_refused(&["embedded-secret /data/htpasswd", "embedded-secret /data/htpasswd"]);
+    assert!(answer.message().contains("line 3 of key htpasswd holds a password hash"), "{}", answer.message());
+    assert!(!answer.wire.to_string().contains("Zk3p"));
+    world
+        .validate(&Review::create(with_password(&hash())))
+        .assert_refused(&[&format!("embedded-secret {ENV}/0/value")]);
+    // What one policy asks for, another does not have to want.
+    let both = World::new(&[
+        "{kind: GuardPolicy, spec: {rules: {embedded-secret: {passwordHashes: true, action: Warn}}}}",
+        "{kind: GuardPolicy, spec: {rules: {embedded-secret: {}}}}",
+    ]);
+    let answer = both.in_namespace("shop").validate(&Review::create(file));
+    answer.assert_warned(&["embedded-secret /data/htpasswd", "embedded-secret /data/htpasswd"]);
+}
+
+/// "a bad checksum is a reason to doubt a bare token, not to miss a secret that its key gives away"
+#[test]
+fn a_wrong_checksum_excuses_a_bare_token_where_a_policy_says_so() {
+    let token = format!("{}{}", concat!("gh", "p_"), "a1Qx9PlMw3Zc7Vb2Nk8Jd4Hs6Gf0Tr5Ey1Uo");
+    let under = |name: &str| Review::create(with(good_deployment(), ENV, json!([{"name": name, "value": token}])));
+    let pointer = format!("embedded-secret {ENV}/0/value");
+    guard("{}").validate(&under("SETTING")).assert_refused(&[&pointer]);
+    guard("{trustChecksums: true}").validate(&under("SETTING")).assert_warned(&[&pointer]);
+    guard("{trustChecksums: true}").validate(&under("GITHUB_TOKEN")).assert_refused(&[&pointer]);
+}
