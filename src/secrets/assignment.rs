@@ -114,7 +114,7 @@ pub(super) fn at(text: &str, key: Range<usize>) -> Option<Assignment> {
     let after_blanks = reader.at;
     if let Some(sign) = separator(&mut reader, key_quote.is_none()) {
         let spaced = reader.skip_blanks() > 0 || blanks > 0;
-        return value(text, key, line, reader, sign, spaced);
+        return value(text, key, line, reader, sign, (spaced, key_quote.is_some()));
     }
     reader.at = after_blanks;
     if flag && blanks > 0 && key_quote.is_none() {
@@ -163,7 +163,7 @@ fn separator(reader: &mut Reader<'_>, may_be_typed: bool) -> Option<u8> {
                 return Some(sign);
             }
             Some(b'a'..=b'z' | b'A'..=b'Z')
-                if may_be_typed && reader.at > start || reader.bytes.get(start.wrapping_sub(1)) == Some(&b' ') =>
+                if may_be_typed && (reader.at > start || reader.bytes.get(start.wrapping_sub(1)) == Some(&b' ')) =>
             {
                 if !type_name(reader) || !matches!(reader.peek(), Some(b'=')) {
                     return None;
@@ -244,7 +244,7 @@ fn value(
     line: &[u8],
     mut reader: Reader<'_>,
     sign: u8,
-    spaced: bool,
+    (spaced, key_is_quoted): (bool, bool),
 ) -> Option<Assignment> {
     let bytes = text.as_bytes();
     // `b"..."`, `@"..."` and `!!str "..."` of languages that mark their strings.
@@ -255,8 +255,7 @@ fn value(
     }
     if let Some(quote) = reader.quote() {
         // `'password = ' + x`: the quote ends a string that the name stands in.
-        let open =
-            memchr::memchr_iter(quote.mark, line).count() % 2 == 1 && !bytes[..key.start].ends_with(&[quote.mark]);
+        let open = memchr::memchr_iter(quote.mark, line).count() % 2 == 1 && !key_is_quoted;
         if open && !quote.escaped && !line.contains(&b'\\') {
             return None;
         }

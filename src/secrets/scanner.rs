@@ -11,8 +11,8 @@ use super::leads::{self, Lead};
 use super::meter::Meter;
 use super::site::Site;
 use super::{
-    Certainty, Detection, Kind, Options, Scanned, Secret, Value, assignment, encoded, fix, shell, structured, tokens,
-    urls,
+    Certainty, Detection, Kind, Options, Scanned, Secret, Surface, Value, assignment, encoded, fix, shell, structured,
+    tokens, urls,
 };
 
 /// More findings help nobody, and each costs an allocation or five.
@@ -78,7 +78,7 @@ impl<'f> Scanner<'f> {
         if value.len() > 4096 || !leads::names_a_secret(key) {
             return false;
         }
-        let Some(secret) = classify::pair(key, value, manner) else { return false };
+        let Some(secret) = named(key, value, manner) else { return false };
         self.report(site, None, None, value, secret);
         true
     }
@@ -153,9 +153,19 @@ impl<'f> Scanner<'f> {
         let (Some(key), Some(value)) = (on.text.get(found.key.clone()), on.text.get(found.value.clone())) else {
             return;
         };
+        // What stands around a PEM block says more than its name: left to its own lead.
+        if value.contains("-----BEGIN ") {
+            return;
+        }
+        // `--key=value` alone in its item is a field like env's.
+        let whole = on.site.surface == Surface::Argument
+            && on.text.as_bytes()[0] == b'-'
+            && found.key.start == 0
+            && found.value.end == on.text.len();
+        let manner = if whole { Manner::Field } else { found.manner };
         let (range, secret) = match first(value, &mut self.meter) {
             Some((range, secret)) => (found.value.start + range.start..found.value.start + range.end, secret),
-            None => match self.below(value).or_else(|| classify::pair(key, value, found.manner)) {
+            None => match self.below(value).or_else(|| named(key, value, manner)) {
                 Some(secret) => (found.value.clone(), secret),
                 None => return,
             },
@@ -273,7 +283,8 @@ fn follow(text: &str, lead: Lead, hit: &Range<usize>, meter: &mut Meter) -> Opti
             let found = tokens::at(text.as_bytes(), hit, index, meter)?;
             let kind = Kind { issuer: found.entry.issuer, what: found.entry.what };
             let prefix = found.entry.prefix();
-            Some((found.range, Secret { kind, prefix, certainty: Certainty::Certain, doubtful: found.doubtful }))
+            let certainty = if found.published { Certainty::Weak } else { Certainty::Certain };
+            Some((found.range, Secret { kind, prefix, certainty, doubtful: found.doubtful }))
         }
         Lead::Url => meter.spend(64).then(|| urls::at(text, hit)).flatten(),
         Lead::Dsn => meter.spend(128).then(|| urls::dsn(text, hit)).flatten(),
@@ -284,6 +295,14 @@ fn follow(text: &str, lead: Lead, hit: &Range<usize>, meter: &mut Meter) -> Opti
         Lead::Scheme => meter.spend(64).then(|| structured::http_credentials(text, hit)).flatten(),
         Lead::Word | Lead::Command => None,
     }
+}
+
+/// Layer E. A value with the prefix of a known issuer that is not of its format is only warned of: the issuer would not know it.
+fn named(key: &str, value: &str, manner: Manner) -> Option<Secret> {
+    let secret = classify::pair(key, value, manner)?;
+    let certainty =
+        if tokens::is_misshapen(value) || structured::is_misshapen(value) { Certainty::Weak } else { secret.certainty };
+    Some(Secret { certainty, ..secret })
 }
 
 /// The first thing that layers A to C find in a value.

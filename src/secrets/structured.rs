@@ -57,7 +57,22 @@ pub(super) fn pem(text: &str, hit: &Range<usize>) -> Option<(Range<usize>, Secre
         return None;
     }
     let end = text.floor(start + end);
-    Some((hit.start..end, certain("private key")))
+    let certainty = if is_of_sample_account(bytes, hit.start, end) { Certainty::Weak } else { Certainty::Certain };
+    Some((hit.start..end, Secret { certainty, ..certain("private key") }))
+}
+
+/// Whether the private key between `start` and `end` is that of a Google service account whose key id Google never issued: it counts,
+/// where 40 random digits should be. Documentation and tests write these.
+fn is_of_sample_account(bytes: &[u8], start: usize, end: usize) -> bool {
+    const ID: &[u8] = b"private_key_id";
+    let near = [&bytes[start.saturating_sub(256)..start], &bytes[end..bytes.len().min(end + 256)]];
+    near.into_iter().any(|around| {
+        let Some(at) = memchr::memmem::find(around, ID) else { return false };
+        let after = &around[at + ID.len()..];
+        let Some(from) = after.iter().take(48).position(u8::is_ascii_alphanumeric) else { return false };
+        let len = after[from..].iter().take_while(|b| b.is_ascii_hexdigit()).count();
+        len >= 32 && random::is_typed(&after[from..from + len])
+    })
 }
 
 /// Too short, too uniform, or with an ellipsis in it.
@@ -121,6 +136,11 @@ pub(super) fn jwt(text: &str, hit: &Range<usize>, meter: &mut Meter) -> Option<(
     let sample = signature.starts_with(b"SflKxwRJ");
     let encrypted = count == 5 && has("\"enc\"");
     ((signed && !sample) || encrypted).then(|| (whole, certain("JSON web token")))
+}
+
+/// Whether a value has the looks of a JSON web token; asked of values that are none.
+pub(super) fn is_misshapen(value: &str) -> bool {
+    value.starts_with("eyJ") && value.bytes().filter(|byte| *byte == b'.').count() == 2
 }
 
 /// A registry's `{"auths": ...}` in base64, which begins with the `eyJ` at `hit`, as `.dockerconfigjson` holds it.

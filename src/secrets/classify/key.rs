@@ -175,6 +175,15 @@ pub(in crate::secrets) fn head(name: &str) -> Option<Head> {
     (!before.iter().any(|word| is(ABOUT, word))).then_some(head)
 }
 
+/// Words by which a name says that what it holds is none: `nonMatchingToken`, `FAKE_API_KEY`, `invalidPassword`.
+const DENIALS: &[&str] =
+    &["non", "fake", "dummy", "invalid", "example", "sample", "mock", "wrong", "bogus", "revoked", "expired"];
+
+/// Whether a name says itself that it holds no real secret.
+pub(in crate::secrets) fn denies(name: &str) -> bool {
+    Words::of(name).all().iter().any(|word| is(DENIALS, word))
+}
+
 /// The secret that the last word of a name stands for.
 fn noun(last: &str, before: &[&str]) -> Option<Head> {
     let last = last.trim_end_matches(|c: char| c.is_ascii_digit());

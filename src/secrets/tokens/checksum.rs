@@ -74,6 +74,13 @@ pub(super) fn pypi(token: &[u8]) -> bool {
         .is_ok_and(|bytes| bytes.starts_with(b"\x02\x01\x08pypi.org"))
 }
 
+/// Grafana's old API keys: base64 of `{"k": "...", "n": "...", "id": 1}`, the key being no sample.
+pub(super) fn grafana_legacy(token: &[u8]) -> bool {
+    let Ok(json) = super::super::structured::STANDARD.decode(token) else { return false };
+    let has = |name: &[u8]| memchr::memmem::find(&json, name).is_some();
+    has(b"\"n\":") && has(b"\"id\":") && !super::super::random::contains_ignoring_case(&json, b"example")
+}
+
 fn hex_is(text: &[u8], number: u32) -> bool {
     std::str::from_utf8(text).ok().and_then(|text| u32::from_str_radix(text, 16).ok()) == Some(number)
 }
