@@ -187,6 +187,12 @@ impl<'f> Scanner<'f> {
             }
             return;
         }
+        if name == "identified by" {
+            if let Some(range) = shell::identified_by(on.text, hit) {
+                self.password_in(on, "identified by", range);
+            }
+            return;
+        }
         let words = shell::command_at(on.text, hit);
         if !self.meter.spend(words.last().map_or(0, |last| last.end - words[0].start)) {
             return;

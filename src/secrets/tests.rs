@@ -69,6 +69,8 @@ fn config(key: &str, value: &str) -> Json {
     json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": {key: value}})
 }
 
+mod surfaces;
+
 const PASSWORD: &str = concat!("Wq7!k", "d9Zx");
 
 fn github() -> String {

@@ -136,7 +136,7 @@ const TOKEN_NOT_OF: &[&str] = &[
 #[rustfmt::skip] // a list of words
 const KEY_ENDS: &[&str] = &[
     "apikey", "secretkey", "accesskey", "privatekey", "authkey", "signingkey", "encryptionkey", "masterkey", "licensekey", "licencekey", "sharedkey", "sessionkey", "serverkey", "appkey",
-    "servicekey", "accountkey", "clientkey", "presharedkey", "hmackey", "jwtkey", "cryptkey",
+    "servicekey", "accountkey", "userkey", "clientkey", "presharedkey", "hmackey", "jwtkey", "cryptkey",
 ];
 
 const PASSWORD_ENDS: &[&str] = &["password", "passwd", "passphrase", "passwort", "passcode", "pwd", "passw", "passwrd"];
@@ -176,11 +176,11 @@ pub(in crate::secrets) fn head(name: &str) -> Option<Head> {
 }
 
 /// Words by which a name says that what it holds is none: `nonMatchingToken`, `FAKE_API_KEY`, `invalidPassword`.
-const DENIALS: &[&str] =
-    &["non", "fake", "dummy", "invalid", "example", "sample", "mock", "wrong", "bogus", "revoked", "expired"];
+const DENIALS: &[&str] = &["non", "fake", "dummy", "invalid", "mock", "wrong", "bogus", "revoked", "expired"];
 
 /// Whether a name says itself that it holds no real secret.
 pub(in crate::secrets) fn denies(name: &str) -> bool {
+    let name = name.rsplit('/').next().unwrap_or(name);
     Words::of(name).all().iter().any(|word| is(DENIALS, word))
 }
 
