@@ -194,7 +194,7 @@ fn type_name(reader: &mut Reader<'_>) -> bool {
 /// The text between the line's beginning and `at`, as far as it is looked at.
 fn line_before(bytes: &[u8], at: usize) -> &[u8] {
     let from = at.saturating_sub(LOOK_BACK);
-    let start = bytes[from..at].iter().rposition(|b| *b == b'\n').map_or(from, |newline| from + newline + 1);
+    let start = memchr::memrchr(b'\n', &bytes[from..at]).map_or(from, |newline| from + newline + 1);
     &bytes[start..at]
 }
 
@@ -205,7 +205,7 @@ fn is_comment(line: &[u8]) -> bool {
         || line.starts_with(b"; ")
         || line.starts_with(b"* ")
         || line.starts_with(b"<!--")
-        || memmem::find(line, b" # ").is_some()
+        || memchr::memchr_iter(b'#', line).any(|at| at > 0 && line[at - 1] == b' ' && line.get(at + 1) == Some(&b' '))
 }
 
 /// Whether the name is the first thing on its line, but for what assignments begin with.

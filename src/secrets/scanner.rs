@@ -11,17 +11,19 @@ use super::leads::{self, Lead};
 use super::meter::Meter;
 use super::site::Site;
 use super::{
-    Certainty, Detection, Kind, Options, Scanned, Secret, Surface, Value, assignment, encoded, fix, shell, structured,
-    tokens, urls,
+    Certainty, Detection, Kind, Options, Scanned, Secret, Surface, Value, assignment, encoded, fix, placeholder, shell,
+    structured, tokens, urls,
 };
 
 /// More findings help nobody, and each costs an allocation or five.
 const MAX_REPORTS: usize = 256;
 
 /// What a lead costs beside the pass that found it, in bytes of plain scanning.
-const LEAD: usize = 6;
+const LEAD: usize = 8;
 /// What reading a name and its value costs, in the same measure.
-const NAME: usize = 96;
+const NAME: usize = 112;
+/// What weighing a value costs, found out or not.
+const VALUE: usize = 512;
 /// What taking a command apart costs.
 const COMMAND: usize = 256;
 
@@ -109,7 +111,9 @@ impl<'f> Scanner<'f> {
             if hit.start < on.taken {
                 continue;
             }
-            if !self.meter.spend(LEAD) || self.reported >= MAX_REPORTS {
+            // A text of nothing but keywords of one character has a lead in every byte.
+            let lone = if hit.len() == 1 { LEAD } else { 0 };
+            if !self.meter.spend(LEAD + lone) || self.reported >= MAX_REPORTS {
                 self.meter.give_up();
                 break;
             }
@@ -143,11 +147,11 @@ impl<'f> Scanner<'f> {
             Err(end) => return on.named = end,
         };
         on.named = name.end;
-        if classify::head(&on.text[name.clone()]).is_none() {
+        if classify::head(&on.text[name.clone()]).is_none() || is_in_a_reference(on.text, name.start) {
             return;
         }
         let Some(found) = assignment::at(on.text, name) else { return };
-        if !self.meter.spend(found.value.len()) {
+        if !self.meter.spend(VALUE + found.value.len()) {
             return;
         }
         let (Some(key), Some(value)) = (on.text.get(found.key.clone()), on.text.get(found.value.clone())) else {
@@ -209,6 +213,9 @@ impl<'f> Scanner<'f> {
 
     fn password_in(&mut self, on: &mut Reading<'_>, inner: &str, range: Range<usize>) {
         if range.start < on.taken {
+            return;
+        }
+        if !self.meter.spend(VALUE + range.len()) {
             return;
         }
         let Some(value) = on.text.get(range.clone()) else { return };
@@ -301,6 +308,19 @@ fn follow(text: &str, lead: Lead, hit: &Range<usize>, meter: &mut Meter) -> Opti
         Lead::Scheme => meter.spend(64).then(|| structured::http_credentials(text, hit)).flatten(),
         Lead::Word | Lead::Command => None,
     }
+}
+
+/// Whether the name at `at` is a part of a store's address: `arn:aws:secretsmanager:...:secret:db-x7`.
+fn is_in_a_reference(text: &str, at: usize) -> bool {
+    const LOOK: usize = 160;
+    let bytes = text.as_bytes();
+    if !at.checked_sub(1).is_some_and(|before| b":/#".contains(&bytes[before])) {
+        return false;
+    }
+    let from = at.saturating_sub(LOOK);
+    let ends = |byte: &u8| byte.is_ascii_whitespace() || b"\"'=,;".contains(byte);
+    let start = bytes[from..at].iter().rposition(ends).map_or(from, |before| from + before + 1);
+    text.get(start..at).is_some_and(placeholder::is_store)
 }
 
 /// Layer E. A value with the prefix of a known issuer that is not of its format is only warned of: the issuer would not know it.

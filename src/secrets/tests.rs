@@ -69,6 +69,7 @@ fn config(key: &str, value: &str) -> Json {
     json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": {key: value}})
 }
 
+mod properties;
 mod surfaces;
 
 const PASSWORD: &str = concat!("Wq7!k", "d9Zx");

@@ -140,10 +140,19 @@ fn digest(token: &[u8]) -> u64 {
 struct Line {
     entry: &'static Entry,
     regex: OnceLock<Option<Regex>>,
+    /// Whether blanks or an equals sign may follow the keyword.
+    loose: bool,
 }
 
-static LINES: LazyLock<Vec<Line>> =
-    LazyLock::new(|| entries().map(|entry| Line { entry, regex: OnceLock::new() }).collect());
+static LINES: LazyLock<Vec<Line>> = LazyLock::new(|| {
+    let loose = |entry: &Entry| [" ", r"\s", "="].iter().any(|part| entry.pattern.contains(part));
+    entries().map(|entry| Line { entry, regex: OnceLock::new(), loose: loose(entry) }).collect()
+});
+
+/// Whether what follows a keyword cannot be a token's body, which most words that begin like one show at once: `path=`, `key: `.
+fn ends_at_once(after: &[u8]) -> bool {
+    after.len() < 6 || after[..6].iter().any(|byte| byte.is_ascii_whitespace() || b"=,;:\"'()<>{}".contains(byte))
+}
 
 const UUID: &str = "[[:xdigit:]]{8}-[[:xdigit:]]{4}-[[:xdigit:]]{4}-[[:xdigit:]]{4}-[[:xdigit:]]{12}";
 
@@ -175,6 +184,9 @@ pub(super) fn at(text: &[u8], hit: &Range<usize>, index: usize, meter: &mut Mete
     let keyword = &text[hit.clone()];
     // The automaton is blind to case; most prefixes are not, and this is cheaper than asking the regex.
     if !entry.pattern.starts_with("(?i)") && !entry.keywords.iter().any(|known| known.as_bytes() == keyword) {
+        return None;
+    }
+    if entry.back == 0 && !line.loose && ends_at_once(&text[hit.end..]) {
         return None;
     }
     let from = hit.start.saturating_sub(entry.back);
