@@ -25,7 +25,7 @@ const NAME: usize = 112;
 /// What weighing a value costs, found out or not.
 const VALUE: usize = 512;
 /// What taking a command apart costs.
-const COMMAND: usize = 256;
+const COMMAND: usize = 512;
 
 /// Strings shorter than the shortest URL with a password hold nothing that layers A to C know.
 const SHORTEST: usize = 8;
@@ -77,6 +77,10 @@ impl<'f> Scanner<'f> {
             return true;
         }
         self.meter.spend(key.len());
+        if let Some(secret) = structured::discord(value) {
+            self.report(site, None, None, value, secret);
+            return true;
+        }
         if value.len() > 4096 || !leads::names_a_secret(key) {
             return false;
         }
@@ -111,9 +115,9 @@ impl<'f> Scanner<'f> {
             if hit.start < on.taken {
                 continue;
             }
-            // A text of nothing but keywords of one character has a lead in every byte.
-            let lone = if hit.len() == 1 { LEAD } else { 0 };
-            if !self.meter.spend(LEAD + lone) || self.reported >= MAX_REPORTS {
+            // The table's entry has to be looked at, and may be one of several with the same keyword.
+            let entry = if matches!(lead, Lead::Token(_)) { LEAD } else { 0 };
+            if !self.meter.spend(LEAD + entry) || self.reported >= MAX_REPORTS {
                 self.meter.give_up();
                 break;
             }
@@ -151,7 +155,7 @@ impl<'f> Scanner<'f> {
             return;
         }
         let Some(found) = assignment::at(on.text, name) else { return };
-        if !self.meter.spend(VALUE + found.value.len()) {
+        if !self.meter.spend(weighing(found.value.len())) {
             return;
         }
         let (Some(key), Some(value)) = (on.text.get(found.key.clone()), on.text.get(found.value.clone())) else {
@@ -215,7 +219,7 @@ impl<'f> Scanner<'f> {
         if range.start < on.taken {
             return;
         }
-        if !self.meter.spend(VALUE + range.len()) {
+        if !self.meter.spend(weighing(range.len())) {
             return;
         }
         let Some(value) = on.text.get(range.clone()) else { return };
@@ -308,6 +312,11 @@ fn follow(text: &str, lead: Lead, hit: &Range<usize>, meter: &mut Meter) -> Opti
         Lead::Scheme => meter.spend(64).then(|| structured::http_credentials(text, hit)).flatten(),
         Lead::Word | Lead::Command => None,
     }
+}
+
+/// What it costs to weigh a value of so many bytes: the shortest are told at once.
+fn weighing(bytes: usize) -> usize {
+    bytes + if bytes < 4 { 96 } else { VALUE }
 }
 
 /// Whether the name at `at` is a part of a store's address: `arn:aws:secretsmanager:...:secret:db-x7`.

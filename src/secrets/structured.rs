@@ -138,6 +138,24 @@ pub(super) fn jwt(text: &str, hit: &Range<usize>, meter: &mut Meter) -> Option<(
     ((signed && !sample) || encrypted).then(|| (whole, certain("JSON web token")))
 }
 
+/// Whether a value is a bot token of Discord: the bot's number in base64, when it was made, a signature. There is no keyword to find
+/// one within a text by, so only whole values are asked.
+pub(super) fn discord(value: &str) -> Option<Secret> {
+    if !(56..=80).contains(&value.len()) || !value.starts_with(['M', 'N', 'O']) {
+        return None;
+    }
+    let mut parts = value.split('.');
+    let (Some(bot), Some(made), Some(signature), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return None;
+    };
+    let in_url = |part: &str| part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+    let number = URL_SAFE.decode(bot).ok()?;
+    let digits = (17..=20).contains(&number.len()) && number.iter().all(u8::is_ascii_digit);
+    (digits && made.len() == 6 && (27..=38).contains(&signature.len()) && in_url(made) && in_url(signature))
+        .then(|| Secret { kind: Kind { issuer: "Discord", what: "bot token" }, ..certain("bot token") })
+}
+
 /// Whether a value has the looks of a JSON web token; asked of values that are none.
 pub(super) fn is_misshapen(value: &str) -> bool {
     value.starts_with("eyJ") && value.bytes().filter(|byte| *byte == b'.').count() == 2

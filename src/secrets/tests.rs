@@ -191,6 +191,18 @@ fn structured_secrets_are_parsed() {
     assert_eq!(one(&config("config.json", &auth)).kind, "user and password in base64");
 }
 
+/// The bot's number is in it, so a part that decodes to anything else makes it another thing.
+#[test]
+fn a_bot_token_of_discord() {
+    use base64::Engine;
+    let token = |number: &str| {
+        let number = base64::engine::general_purpose::STANDARD_NO_PAD.encode(number);
+        format!("{number}.{}.{}", "Gh4xQ2", concat!("Zk3pQ9xL0vRt7Wm", "Y2nBc8HdS5jGfA1eUq"))
+    };
+    assert_eq!(one(&env("SETTING", &token("1122334455667788990"))).kind, "Discord bot token");
+    assert!(found(&env("SETTING", &token("no number at all 1"))).is_empty());
+}
+
 #[test]
 fn one_layer_of_base64() {
     use base64::Engine;

@@ -28,7 +28,7 @@ const TABLES: &[&[Entry]] =
 const USUAL_MAX: usize = 256;
 
 /// What a regex attempt costs beside the bytes it reads, in bytes of plain scanning.
-const ATTEMPT: usize = 32;
+const ATTEMPT: usize = 48;
 
 /// One known format.
 #[derive(Clone, Copy)]
@@ -202,8 +202,9 @@ pub(super) fn at(text: &[u8], hit: &Range<usize>, index: usize, meter: &mut Mete
         return None;
     }
     let window = &text[from..text.len().min(hit.start + entry.max)];
-    // An anchored attempt mostly fails within a few bytes; how far it went, it does not say, so half the window is charged.
-    if !meter.spend(ATTEMPT + if entry.back == 0 { window.len() / 2 } else { window.len() }) {
+    // An anchored attempt mostly fails within a few bytes; how far it went, it does not say, so half the window is charged; a search goes
+    // through all of it, and may begin anew.
+    if !meter.spend(ATTEMPT + if entry.back == 0 { window.len() / 2 } else { window.len() * 2 }) {
         return None;
     }
     let found = line.regex()?.find(window)?;

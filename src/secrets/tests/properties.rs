@@ -92,13 +92,14 @@ proptest! {
         }
     }
 
-    /// Four times the text is at most four times the work, whatever it repeats; a little is left for the ends.
+    /// Four times the text is hardly more than four times the work, whatever it repeats: what looks ahead sees less near the end. Anything
+    /// quadratic would be sixteen times.
     #[test]
     fn work_is_linear(pieces in prop::collection::vec(piece(), 1..5)) {
         let piece = pieces.concat();
         let work = |bytes: usize| all(&config("f", &piece.repeat(bytes / piece.len() + 1))).1;
         let (one, four) = (work(8_000), work(32_000));
         prop_assume!(one.complete && four.complete);
-        prop_assert!(four.visited <= one.visited * 4 + one.visited / 4 + 16_384, "{:?}: {} and {}", piece, one.visited, four.visited);
+        prop_assert!(four.visited <= one.visited * 5 + 16_384, "{:?}: {} and {}", piece, one.visited, four.visited);
     }
 }
