@@ -6,6 +6,8 @@
 
 use std::ops::Range;
 
+use memchr::memmem;
+
 use super::classify::Manner;
 
 /// A name, its value, and how they were told apart.
@@ -104,6 +106,12 @@ pub(super) fn at(text: &str, key: Range<usize>) -> Option<Assignment> {
     if before == Some(b'<') && reader.eat(b'>') {
         return element(text, key, reader.at);
     }
+    if before == Some(b'>') && reader.next_is(b"</") {
+        return sibling(text, key, reader);
+    }
+    if line.trim_ascii_start().starts_with(b"variable") && reader.peek() == Some(b'"') {
+        return terraform(text, key);
+    }
     let key_quote = reader.quote();
     if key_quote.is_some() {
         reader.eat(b']');
@@ -114,13 +122,13 @@ pub(super) fn at(text: &str, key: Range<usize>) -> Option<Assignment> {
     let after_blanks = reader.at;
     if let Some(sign) = separator(&mut reader, key_quote.is_none()) {
         let spaced = reader.skip_blanks() > 0 || blanks > 0;
-        return value(text, key, line, reader, sign, spaced);
+        return value(text, key, line, reader, sign, (spaced, key_quote.is_some()));
     }
     reader.at = after_blanks;
     if flag && blanks > 0 && key_quote.is_none() {
         return word(text, key, reader, Manner::Line).filter(|found| bytes[found.value.start] != b'-');
     }
-    if blanks > 0 && key_quote.is_none() && takes_a_blank(&text[key.clone()], line) {
+    if blanks > 0 && key_quote.is_none() && takes_a_blank(bytes, &key, line, reader.peek()) {
         return word(text, key, reader, Manner::Line);
     }
     reader.at = after_name;
@@ -163,7 +171,7 @@ fn separator(reader: &mut Reader<'_>, may_be_typed: bool) -> Option<u8> {
                 return Some(sign);
             }
             Some(b'a'..=b'z' | b'A'..=b'Z')
-                if may_be_typed && reader.at > start || reader.bytes.get(start.wrapping_sub(1)) == Some(&b' ') =>
+                if may_be_typed && (reader.at > start || reader.bytes.get(start.wrapping_sub(1)) == Some(&b' ')) =>
             {
                 if !type_name(reader) || !matches!(reader.peek(), Some(b'=')) {
                     return None;
@@ -186,18 +194,18 @@ fn type_name(reader: &mut Reader<'_>) -> bool {
 /// The text between the line's beginning and `at`, as far as it is looked at.
 fn line_before(bytes: &[u8], at: usize) -> &[u8] {
     let from = at.saturating_sub(LOOK_BACK);
-    let start = bytes[from..at].iter().rposition(|b| *b == b'\n').map_or(from, |newline| from + newline + 1);
+    let start = memchr::memrchr(b'\n', &bytes[from..at]).map_or(from, |newline| from + newline + 1);
     &bytes[start..at]
 }
 
 fn is_comment(line: &[u8]) -> bool {
     let line = line.trim_ascii_start();
     line.starts_with(b"#")
-        || line.starts_with(b"//") && !line.starts_with(b"//registry") && !line.windows(2).any(|w| w == b":_")
+        || line.starts_with(b"//") && !line.ends_with(b"/:")
         || line.starts_with(b"; ")
         || line.starts_with(b"* ")
         || line.starts_with(b"<!--")
-        || line.windows(3).any(|w| w == b" # ")
+        || memchr::memchr_iter(b'#', line).any(|at| at > 0 && line[at - 1] == b' ' && line.get(at + 1) == Some(&b' '))
 }
 
 /// Whether the name is the first thing on its line, but for what assignments begin with.
@@ -226,13 +234,15 @@ fn begins_line(line: &[u8]) -> bool {
 }
 
 /// Names that a blank separates from the value: .netrc, redis.conf, and SQL.
-fn takes_a_blank(name: &str, line: &[u8]) -> bool {
-    match name {
-        "requirepass" | "masterauth" => line.trim_ascii().is_empty(),
-        "password" | "passwd" => {
-            let has = |word: &[u8]| line.windows(word.len()).any(|w| w == word);
-            has(b"login ") || has(b"machine ")
+fn takes_a_blank(bytes: &[u8], key: &Range<usize>, line: &[u8], next: Option<u8>) -> bool {
+    let any = |text: &[u8], words: &[&[u8]]| words.iter().any(|word| memmem::find(text, word).is_some());
+    match &bytes[key.clone()] {
+        b"requirepass" | b"masterauth" => line.trim_ascii().is_empty(),
+        // `machine h` and `login u` stand on the same line or on the ones before.
+        b"password" | b"passwd" if next != Some(b'\'') => {
+            any(&bytes[key.start.saturating_sub(LOOK_BACK)..key.start], &[b"login ", b"machine "])
         }
+        b"password" | b"PASSWORD" if next == Some(b'\'') => any(line, &[b"user ", b"USER ", b"role ", b"ROLE "]),
         _ => false,
     }
 }
@@ -244,7 +254,7 @@ fn value(
     line: &[u8],
     mut reader: Reader<'_>,
     sign: u8,
-    spaced: bool,
+    (spaced, key_is_quoted): (bool, bool),
 ) -> Option<Assignment> {
     let bytes = text.as_bytes();
     // `b"..."`, `@"..."` and `!!str "..."` of languages that mark their strings.
@@ -255,8 +265,7 @@ fn value(
     }
     if let Some(quote) = reader.quote() {
         // `'password = ' + x`: the quote ends a string that the name stands in.
-        let open =
-            memchr::memchr_iter(quote.mark, line).count() % 2 == 1 && !bytes[..key.start].ends_with(&[quote.mark]);
+        let open = memchr::memchr_iter(quote.mark, line).count() % 2 == 1 && !key_is_quoted;
         if open && !quote.escaped && !line.contains(&b'\\') {
             return None;
         }
@@ -345,6 +354,28 @@ fn element(text: &str, key: Range<usize>, start: usize) -> Option<Assignment> {
     let end = rest.iter().position(|b| *b == b'<')?;
     rest[end..].starts_with(b"</").then_some(())?;
     finish(key, start..start + end, Manner::Quoted)
+}
+
+/// `<name>DB_PASSWORD</name>` and then `<value>x</value>`, as Hadoop and .NET write it.
+fn sibling(text: &str, key: Range<usize>, mut reader: Reader<'_>) -> Option<Assignment> {
+    let ahead = |reader: &Reader<'_>| reader.bytes.len().min(reader.at + 64);
+    let close = reader.bytes[reader.at..ahead(&reader)].iter().position(|b| *b == b'>')?;
+    reader.at += close + 1;
+    let blanks = reader.bytes[reader.at..ahead(&reader)].iter().take_while(|b| b.is_ascii_whitespace()).count();
+    reader.at += blanks;
+    reader.next_is(b"<value>").then(|| element(text, key, reader.at + b"<value>".len()))?
+}
+
+/// `variable "db_password" { default = "x" }` of Terraform.
+fn terraform(text: &str, key: Range<usize>) -> Option<Assignment> {
+    let bytes = text.as_bytes();
+    let body = &bytes[key.end..bytes.len().min(key.end + 256)];
+    let body = &body[..memchr::memchr(b'}', body).unwrap_or(body.len())];
+    let at = memmem::find(body, b"default")? + b"default".len();
+    let from = body[at..].iter().position(|b| !b" \t=".contains(b))? + at;
+    let mut reader = Reader { bytes, at: key.end + from };
+    let quote = reader.quote()?;
+    quoted(text, key, reader.at, quote)
 }
 
 /// `name: DB_PASSWORD` and then `value: x`, in YAML, JSON and XML: the name is a value itself.

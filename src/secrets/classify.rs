@@ -3,6 +3,7 @@
 //! `key` reads names, `value` reads values; this file holds the two against each other. Entropy alone never refuses, and its
 //! absence excuses nothing that the key says.
 
+mod issued;
 mod key;
 mod value;
 
@@ -34,7 +35,11 @@ pub(super) fn pair(name: &str, value: &str, manner: Manner) -> Option<Secret> {
     }
     let secret = by_head(head, value, manner)?;
     // `accounts-pwd` under ACCOUNTS_PASSWORD.
-    let certainty = if weak::is_weak_beside(value, name) { Certainty::Weak } else { secret.certainty };
+    let doubted = weak::is_weak_beside(value, name)
+        || key::denies(name)
+        || manner != Manner::Field && random::is_typed(value.as_bytes())
+        || head != Head::Password && (issued::contradicts(name, value) || issued::is_timestamp(value));
+    let certainty = if doubted { Certainty::Weak } else { secret.certainty };
     Some(Secret { certainty, ..secret })
 }
 
@@ -113,7 +118,7 @@ fn opaque(value: &str, manner: Manner, least: usize) -> Option<Certainty> {
     if value::is_expression(value) && matches!(manner, Manner::Bare | Manner::Line) {
         return None;
     }
-    if random::is_filler(bytes) && !value::is_hexadecimal(value)
+    if random::is_filler(bytes) && !value::is_hexadecimal(value) && !random::is_typed(bytes)
         || random::has_sample_word(bytes)
         || weak::is_weak(value)
     {
@@ -139,7 +144,11 @@ fn authorization(value: &str, manner: Manner) -> Option<Secret> {
     {
         return Some(secret);
     }
-    if rest.contains(' ') || placeholder::is_placeholder(rest) || value::is_no_secret(rest) {
+    if scheme.eq_ignore_ascii_case("basic")
+        || rest.contains(' ')
+        || placeholder::is_placeholder(rest)
+        || value::is_no_secret(rest)
+    {
         return None;
     }
     let certainty = opaque(rest.trim(), manner, 16)?;

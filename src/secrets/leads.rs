@@ -55,6 +55,7 @@ static AUTOMATON: LazyLock<Option<Automaton>> = LazyLock::new(|| {
         ("\"kty\"", Lead::Jwk),
         ("basic ", Lead::Scheme),
         ("bearer ", Lead::Scheme),
+        ("authorization: token ", Lead::Scheme),
     ];
     let mut patterns: Vec<&str> = Vec::new();
     let mut leads = Vec::new();

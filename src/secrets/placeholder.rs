@@ -34,6 +34,10 @@ pub(super) fn is_reference(value: &str) -> bool {
 
 /// `$(X)`, `${X}`, `$X`, `{{ x }}`, `<x>`, `%(x)s`, `%s`, `__X__`, `@x@`, `[x]`, `#{x}`.
 fn is_template(value: &str) -> bool {
+    // Most values have none of the marks, and this one pass says so.
+    if !value.bytes().any(|byte| b"{}$<>%#[]`_@(?".contains(&byte)) {
+        return false;
+    }
     let pair = |open: &str, close: &str| value.find(open).is_some_and(|at| value[at + open.len()..].contains(close));
     if pair("{{", "}}")
         || pair("${", "}")
@@ -80,7 +84,7 @@ fn is_template(value: &str) -> bool {
 }
 
 /// The address of a secret in a store, or its ciphertext.
-fn is_store(value: &str) -> bool {
+pub(super) fn is_store(value: &str) -> bool {
     #[rustfmt::skip] // a list of words
     const STARTS: &[&str] = &[
         "vault:", "arn:", "ENC[", "ENC(", "@Microsoft.KeyVault(", "!vault", "$ANSIBLE_VAULT", "{cipher}", "AQICAH", "AgA", "AgB", "awskms:",

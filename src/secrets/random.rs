@@ -13,7 +13,53 @@ const SAMPLE_WORDS: &[&str] = &[
 /// excuse for a known format.
 pub(super) fn is_sample(body: &[u8]) -> bool {
     let masked = |byte: &u8| b"xX*.0_-#".contains(byte);
-    body.iter().all(masked) || has_sample_word(body) || longest_sequence(body) >= 20
+    let uniform = body.len() >= 16 && distinct(body) <= 2;
+    body.iter().all(masked) || uniform || has_sample_word(body) || longest_sequence(body) >= 20
+}
+
+/// How much of a string is looked at to tell whether a hand typed it.
+const LOOK: usize = 192;
+
+/// Whether a hand typed it on the keyboard's rows of habit: more than half of it counts (`abc`, `321`, `aaa`), or it says the
+/// same again. No generator does this: three neighbours in a row have a chance of 1 in 400, and here half of the string must be such.
+pub(super) fn is_typed(body: &[u8]) -> bool {
+    let body = &body[..body.len().min(LOOK)];
+    body.len() >= 12 && (counts(body) || repeats(body))
+}
+
+/// Half of the letters and digits stand in runs of three or more that go up by one, down by one, or stay.
+fn counts(body: &[u8]) -> bool {
+    let step = |one: u8, two: u8| match (one.to_ascii_lowercase(), two.to_ascii_lowercase()) {
+        (b'9', b'0') => 1,
+        (b'0', b'9') => -1,
+        (one, two) if one.is_ascii_alphanumeric() && two.is_ascii_alphanumeric() => i16::from(two) - i16::from(one),
+        _ => i16::MAX,
+    };
+    let (mut covered, mut run, mut last) = (0, 1, i16::MAX);
+    for pair in body.windows(2) {
+        let now = step(pair[0], pair[1]);
+        if now.abs() <= 1 && now == last {
+            run += 1;
+        } else {
+            covered += if run >= 3 { run } else { 0 };
+            run = if now.abs() <= 1 { 2 } else { 1 };
+        }
+        last = now;
+    }
+    covered += if run >= 3 { run } else { 0 };
+    let all = body.iter().filter(|byte| byte.is_ascii_alphanumeric()).count();
+    covered * 2 > all
+}
+
+/// A piece of eight bytes comes again, and with it nearly half of the string.
+fn repeats(body: &[u8]) -> bool {
+    const PIECE: usize = 8;
+    [0, body.len() / 4].into_iter().any(|start| {
+        let Some(piece) = body.get(start..start + PIECE) else { return false };
+        let Some(apart) = memchr::memmem::find(&body[start + 1..], piece).map(|at| at + 1) else { return false };
+        let again = body.iter().zip(&body[apart..]).filter(|(one, two)| one.eq_ignore_ascii_case(two)).count();
+        again * 5 >= body.len() * 2
+    })
 }
 
 /// Whether a value that only its key speaks for is filler: too uniform, or counting up.
@@ -23,7 +69,7 @@ pub(super) fn is_filler(body: &[u8]) -> bool {
         8..24 => 5,
         _ => 7,
     };
-    distinct(body) < need || has_sample_word(body) || longest_sequence(body) >= 12
+    distinct(body) < need || has_sample_word(body) || longest_sequence(body) >= 12 || is_typed(body)
 }
 
 /// Whether one of the [`SAMPLE_WORDS`] stands anywhere in it.
@@ -71,7 +117,7 @@ pub(super) fn looks_like_name(bytes: &[u8]) -> bool {
     bytes.split(|byte| !byte.is_ascii_alphanumeric()).all(|part| {
         let digits = part.iter().filter(|byte| byte.is_ascii_digit()).count();
         let tail = part.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
-        (digits == tail && tail <= 4 && part.len() - tail <= 24 && !mixed_case_jumble(part))
+        (digits == tail && tail <= 5 && part.len() - tail <= 24 && !mixed_case_jumble(part))
             || digits == part.len() && digits <= 8
     })
 }

@@ -11,19 +11,21 @@ use super::leads::{self, Lead};
 use super::meter::Meter;
 use super::site::Site;
 use super::{
-    Certainty, Detection, Kind, Options, Scanned, Secret, Value, assignment, encoded, fix, shell, structured, tokens,
-    urls,
+    Certainty, Detection, Kind, Options, Scanned, Secret, Surface, Value, assignment, encoded, fix, placeholder, shell,
+    structured, tokens, urls,
 };
 
 /// More findings help nobody, and each costs an allocation or five.
 const MAX_REPORTS: usize = 256;
 
 /// What a lead costs beside the pass that found it, in bytes of plain scanning.
-const LEAD: usize = 6;
+const LEAD: usize = 8;
 /// What reading a name and its value costs, in the same measure.
-const NAME: usize = 96;
+const NAME: usize = 112;
+/// What weighing a value costs, found out or not.
+const VALUE: usize = 512;
 /// What taking a command apart costs.
-const COMMAND: usize = 256;
+const COMMAND: usize = 512;
 
 /// Strings shorter than the shortest URL with a password hold nothing that layers A to C know.
 const SHORTEST: usize = 8;
@@ -75,10 +77,14 @@ impl<'f> Scanner<'f> {
             return true;
         }
         self.meter.spend(key.len());
+        if let Some(secret) = structured::discord(value) {
+            self.report(site, None, None, value, secret);
+            return true;
+        }
         if value.len() > 4096 || !leads::names_a_secret(key) {
             return false;
         }
-        let Some(secret) = classify::pair(key, value, manner) else { return false };
+        let Some(secret) = named(key, value, manner) else { return false };
         self.report(site, None, None, value, secret);
         true
     }
@@ -109,7 +115,9 @@ impl<'f> Scanner<'f> {
             if hit.start < on.taken {
                 continue;
             }
-            if !self.meter.spend(LEAD) || self.reported >= MAX_REPORTS {
+            // The table's entry has to be looked at, and may be one of several with the same keyword.
+            let entry = if matches!(lead, Lead::Token(_)) { LEAD } else { 0 };
+            if !self.meter.spend(LEAD + entry) || self.reported >= MAX_REPORTS {
                 self.meter.give_up();
                 break;
             }
@@ -158,19 +166,29 @@ impl<'f> Scanner<'f> {
             Err(end) => return on.named = end,
         };
         on.named = name.end;
-        if classify::head(&on.text[name.clone()]).is_none() {
+        if classify::head(&on.text[name.clone()]).is_none() || is_in_a_reference(on.text, name.start) {
             return;
         }
         let Some(found) = assignment::at(on.text, name) else { return };
-        if !self.meter.spend(found.value.len()) {
+        if !self.meter.spend(weighing(found.value.len())) {
             return;
         }
         let (Some(key), Some(value)) = (on.text.get(found.key.clone()), on.text.get(found.value.clone())) else {
             return;
         };
+        // What stands around a PEM block says more than its name: left to its own lead.
+        if value.contains("-----BEGIN ") {
+            return;
+        }
+        // `--key=value` alone in its item is a field like env's.
+        let whole = on.site.surface == Surface::Argument
+            && on.text.as_bytes()[0] == b'-'
+            && found.key.start == 0
+            && found.value.end == on.text.len();
+        let manner = if whole { Manner::Field } else { found.manner };
         let (range, secret) = match first(value, &mut self.meter) {
             Some((range, secret)) => (found.value.start + range.start..found.value.start + range.end, secret),
-            None => match self.below(value).or_else(|| classify::pair(key, value, found.manner)) {
+            None => match self.below(value).or_else(|| named(key, value, manner)) {
                 Some(secret) => (found.value.clone(), secret),
                 None => return,
             },
@@ -192,6 +210,12 @@ impl<'f> Scanner<'f> {
             }
             return;
         }
+        if name == "identified by" {
+            if let Some(range) = shell::identified_by(on.text, hit) {
+                self.password_in(on, "identified by", range);
+            }
+            return;
+        }
         let words = shell::command_at(on.text, hit);
         if !self.meter.spend(words.last().map_or(0, |last| last.end - words[0].start)) {
             return;
@@ -208,6 +232,9 @@ impl<'f> Scanner<'f> {
 
     fn password_in(&mut self, on: &mut Reading<'_>, inner: &str, range: Range<usize>) {
         if range.start < on.taken {
+            return;
+        }
+        if !self.meter.spend(weighing(range.len())) {
             return;
         }
         let Some(value) = on.text.get(range.clone()) else { return };
@@ -279,7 +306,8 @@ fn follow(text: &str, lead: Lead, hit: &Range<usize>, meter: &mut Meter) -> Opti
             let found = tokens::at(text.as_bytes(), hit, index, meter)?;
             let kind = Kind { issuer: found.entry.issuer, what: found.entry.what };
             let prefix = found.entry.prefix();
-            Some((found.range, Secret { kind, prefix, certainty: Certainty::Certain, doubtful: found.doubtful }))
+            let certainty = if found.published { Certainty::Weak } else { Certainty::Certain };
+            Some((found.range, Secret { kind, prefix, certainty, doubtful: found.doubtful }))
         }
         Lead::Url => meter.spend(64).then(|| urls::at(text, hit)).flatten(),
         Lead::Dsn => meter.spend(128).then(|| urls::dsn(text, hit)).flatten(),
@@ -290,6 +318,32 @@ fn follow(text: &str, lead: Lead, hit: &Range<usize>, meter: &mut Meter) -> Opti
         Lead::Scheme => meter.spend(64).then(|| structured::http_credentials(text, hit)).flatten(),
         Lead::Word | Lead::Command => None,
     }
+}
+
+/// What it costs to weigh a value of so many bytes: the shortest are told at once.
+fn weighing(bytes: usize) -> usize {
+    bytes + if bytes < 4 { 96 } else { VALUE }
+}
+
+/// Whether the name at `at` is a part of a store's address: `arn:aws:secretsmanager:...:secret:db-x7`.
+fn is_in_a_reference(text: &str, at: usize) -> bool {
+    const LOOK: usize = 160;
+    let bytes = text.as_bytes();
+    if !at.checked_sub(1).is_some_and(|before| b":/#".contains(&bytes[before])) {
+        return false;
+    }
+    let from = at.saturating_sub(LOOK);
+    let ends = |byte: &u8| byte.is_ascii_whitespace() || b"\"'=,;".contains(byte);
+    let start = bytes[from..at].iter().rposition(ends).map_or(from, |before| from + before + 1);
+    text.get(start..at).is_some_and(placeholder::is_store)
+}
+
+/// Layer E. A value with the prefix of a known issuer that is not of its format is only warned of: the issuer would not know it.
+fn named(key: &str, value: &str, manner: Manner) -> Option<Secret> {
+    let secret = classify::pair(key, value, manner)?;
+    let certainty =
+        if tokens::is_misshapen(value) || structured::is_misshapen(value) { Certainty::Weak } else { secret.certainty };
+    Some(Secret { certainty, ..secret })
 }
 
 /// The first thing that layers A to C find in a value.

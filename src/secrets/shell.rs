@@ -9,7 +9,7 @@ use std::ops::Range;
 #[rustfmt::skip] // a list of words
 pub(super) const COMMANDS: &[&str] = &[
     "curl", "mysql", "mariadb", "redis-cli", "valkey-cli", "sshpass", " login", "mongo", "ldapsearch", "ldapadd", "ldapmodify", "ldapdelete",
-    "ldapwhoami", "openssl", "htpasswd", "aws configure", "chpasswd", "rabbitmqctl", "mc alias", "mc config", "smbclient", "iredis", "cypher-shell",
+    "ldapwhoami", "openssl", "htpasswd", "aws configure", "chpasswd", "rabbitmqctl", "mc alias", "mc config", "smbclient", "iredis", "cypher-shell", "sqlcmd", "identified by",
 ];
 
 /// A script's command is not read further than this.
@@ -109,6 +109,7 @@ pub(super) fn password(words: &[&str]) -> Option<(usize, usize)> {
         }
         "mc" => arguments.iter().position(|word| word.contains("://")).map(|at| (at + 2, 0)),
         "cypher-shell" => after(arguments, "-p"),
+        "sqlcmd" => after(arguments, "-P").or_else(|| attached(arguments, "-P")),
         _ if name.starts_with("mysql") || name.starts_with("mariadb") => attached(arguments, "-p"),
         _ if name.starts_with("mongo") => after(arguments, "-p"),
         _ if name.starts_with("ldap") => after(arguments, "-w"),
@@ -150,6 +151,17 @@ fn user_and_password(arguments: &[&str], flags: &[&str], between: char) -> Optio
         }
     }
     None
+}
+
+/// The quoted word right after `IDENTIFIED BY` of SQL, which was seen at `hit`; a hash is `IDENTIFIED BY PASSWORD '*...'`.
+pub(super) fn identified_by(text: &str, hit: &Range<usize>) -> Option<Range<usize>> {
+    let rest = text.get(hit.end..)?.as_bytes();
+    let blanks = rest.iter().take(8).take_while(|b| b.is_ascii_whitespace()).count();
+    let quote = *rest.get(blanks).filter(|b| b"'\"".contains(b))?;
+    let inner = &rest[blanks + 1..rest.len().min(blanks + 1 + 256)];
+    let len = memchr::memchr(quote, inner)?;
+    let start = hit.end + blanks + 1;
+    Some(start..start + len)
 }
 
 /// The password of `echo "user:password" | chpasswd`, which stands before the command seen at `hit`.

@@ -57,7 +57,22 @@ pub(super) fn pem(text: &str, hit: &Range<usize>) -> Option<(Range<usize>, Secre
         return None;
     }
     let end = text.floor(start + end);
-    Some((hit.start..end, certain("private key")))
+    let certainty = if is_of_sample_account(bytes, hit.start, end) { Certainty::Weak } else { Certainty::Certain };
+    Some((hit.start..end, Secret { certainty, ..certain("private key") }))
+}
+
+/// Whether the private key between `start` and `end` is that of a Google service account whose key id Google never issued: it counts,
+/// where 40 random digits should be. Documentation and tests write these.
+fn is_of_sample_account(bytes: &[u8], start: usize, end: usize) -> bool {
+    const ID: &[u8] = b"private_key_id";
+    let near = [&bytes[start.saturating_sub(256)..start], &bytes[end..bytes.len().min(end + 256)]];
+    near.into_iter().any(|around| {
+        let Some(at) = memchr::memmem::find(around, ID) else { return false };
+        let after = &around[at + ID.len()..];
+        let Some(from) = after.iter().take(48).position(u8::is_ascii_alphanumeric) else { return false };
+        let len = after[from..].iter().take_while(|b| b.is_ascii_hexdigit()).count();
+        len >= 32 && random::is_typed(&after[from..from + len])
+    })
 }
 
 /// Too short, too uniform, or with an ellipsis in it.
@@ -121,6 +136,29 @@ pub(super) fn jwt(text: &str, hit: &Range<usize>, meter: &mut Meter) -> Option<(
     let sample = signature.starts_with(b"SflKxwRJ");
     let encrypted = count == 5 && has("\"enc\"");
     ((signed && !sample) || encrypted).then(|| (whole, certain("JSON web token")))
+}
+
+/// Whether a value is a bot token of Discord: the bot's number in base64, when it was made, a signature. There is no keyword to find
+/// one within a text by, so only whole values are asked.
+pub(super) fn discord(value: &str) -> Option<Secret> {
+    if !(56..=80).contains(&value.len()) || !value.starts_with(['M', 'N', 'O']) {
+        return None;
+    }
+    let mut parts = value.split('.');
+    let (Some(bot), Some(made), Some(signature), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return None;
+    };
+    let in_url = |part: &str| part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+    let number = URL_SAFE.decode(bot).ok()?;
+    let digits = (17..=20).contains(&number.len()) && number.iter().all(u8::is_ascii_digit);
+    (digits && made.len() == 6 && (27..=38).contains(&signature.len()) && in_url(made) && in_url(signature))
+        .then(|| Secret { kind: Kind { issuer: "Discord", what: "bot token" }, ..certain("bot token") })
+}
+
+/// Whether a value has the looks of a JSON web token; asked of values that are none.
+pub(super) fn is_misshapen(value: &str) -> bool {
+    value.starts_with("eyJ") && value.bytes().filter(|byte| *byte == b'.').count() == 2
 }
 
 /// A registry's `{"auths": ...}` in base64, which begins with the `eyJ` at `hit`, as `.dockerconfigjson` holds it.

@@ -6,7 +6,7 @@
 use crate::tree::Node;
 
 use super::Surface;
-use super::classify::Manner;
+use super::classify::{self, Head, Manner};
 use super::scanner::Scanner;
 use super::site::{Path, Site};
 use super::{binary, shell};
@@ -67,6 +67,10 @@ fn node<'a>(value: &'a Node<'a>, key: &'a str, at: At<'a>, scanner: &mut Scanner
             }
         }
         Node::Object(_) => object(value, at, scanner),
+        // A password of digits that nobody quoted.
+        Node::Number(number) if classify::head(key) == Some(Head::Password) => {
+            scanner.pair(&at.site(Some(key)), key, &number.to_string(), Manner::Loose);
+        }
         Node::Null | Node::Bool(_) | Node::Number(_) => {}
     }
 }

@@ -69,6 +69,9 @@ fn config(key: &str, value: &str) -> Json {
     json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": {key: value}})
 }
 
+mod properties;
+mod surfaces;
+
 const PASSWORD: &str = concat!("Wq7!k", "d9Zx");
 
 fn github() -> String {
@@ -186,6 +189,18 @@ fn structured_secrets_are_parsed() {
     // "svc:" and a password, in base64.
     let auth = json!({"auths": {"r.corp": {"auth": concat!("c3ZjOldxNyF", "rZDlaeA==")}}}).to_string();
     assert_eq!(one(&config("config.json", &auth)).kind, "user and password in base64");
+}
+
+/// The bot's number is in it, so a part that decodes to anything else makes it another thing.
+#[test]
+fn a_bot_token_of_discord() {
+    use base64::Engine;
+    let token = |number: &str| {
+        let number = base64::engine::general_purpose::STANDARD_NO_PAD.encode(number);
+        format!("{number}.{}.{}", "Gh4xQ2", concat!("Zk3pQ9xL0vRt7Wm", "Y2nBc8HdS5jGfA1eUq"))
+    };
+    assert_eq!(one(&env("SETTING", &token("1122334455667788990"))).kind, "Discord bot token");
+    assert!(found(&env("SETTING", &token("no number at all 1"))).is_empty());
 }
 
 #[test]
@@ -427,4 +442,48 @@ fn our_own_sources_hold_no_known_token() {
 fn more_findings_than_anybody_reads_are_said_to_be_cut() {
     let (found, scanned) = all(&config("f", &format!("password={PASSWORD}\n").repeat(1000)));
     assert_eq!((found.len(), scanned.complete), (256, false));
+}
+
+// === what a value's own form says ===
+
+#[test]
+fn what_the_issuer_would_not_know_is_only_warned_of() {
+    let hex = "7f3a9c1e".repeat(8);
+    for (name, value) in [
+        ("DATABRICKS_TOKEN", format!("{}9f2c7d1a{}", concat!("gl", "pat-"), "x9")),
+        ("AMPLITUDE_SECRET_KEY", format!("{}e", &hex[..30])),
+        ("TELEGRAM_TOKEN", concat!("8683:Ahcad6qh3m1", "-webki6nkjt").to_owned()),
+        ("NPM_TOKEN", concat!("743b294a-cd03", "-11ec-9d64-0242ac120002").to_owned()),
+        ("nonMatchingToken", concat!("lwauuqva4rb", "1lm2n9xz").to_owned()),
+        ("API_TOKEN", concat!("eyJhbGciOi", "JIUzI1NiJ9.short.token").to_owned()),
+    ] {
+        let found = one(&env(name, &value));
+        assert_eq!(found.certainty, Certainty::Weak, "{name}");
+    }
+    let sample = config("f", &format!("{}=abcdef0123456789abcdef0123456789\n", "API_KEY"));
+    assert!(found(&sample).iter().all(|found| found.certainty == Certainty::Weak));
+}
+
+/// The key of a service account whose id counts was never issued by Google; the same key elsewhere is anybody's.
+#[test]
+fn a_sample_account_is_only_warned_of() {
+    let account = |id: &str| {
+        let key = pem("PRIVATE KEY");
+        config("sa.json", &json!({"type": "service_account", "private_key_id": id, "private_key": key}).to_string())
+    };
+    assert_eq!(one(&account("123456789abcdef0123456789abcdef012345678")).certainty, Certainty::Weak);
+    assert_eq!(one(&account("9f1c07b3e85d42a6f0c9d713be58a264c1e7f093")).certainty, Certainty::Certain);
+}
+
+#[test]
+fn public_keys_and_program_text_are_nothing() {
+    for object in [
+        config("f", concat!("MIDTRANS_CLIENT_KEY=SB-Mid-client", "-Xk93PcDP8pMKfhY2\n")),
+        config("f", "echo 'password = '.$p['config']['daemon_password'].\"\\n\";\n"),
+        config("f", "name=\"comp_files_access_key\" id=\"comp-files-access-key-9X\"\n"),
+        config("f", "{\"Authorization\":\"Basic eyJ0eXAiOiJKV1QifQ=\"}"),
+    ] {
+        let found = found(&object);
+        assert!(found.is_empty(), "{object}: {found:?}");
+    }
 }

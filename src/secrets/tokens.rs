@@ -28,7 +28,7 @@ const TABLES: &[&[Entry]] =
 const USUAL_MAX: usize = 256;
 
 /// What a regex attempt costs beside the bytes it reads, in bytes of plain scanning.
-const ATTEMPT: usize = 32;
+const ATTEMPT: usize = 48;
 
 /// One known format.
 #[derive(Clone, Copy)]
@@ -53,6 +53,8 @@ pub struct Entry {
     strict: bool,
     /// Whether the issuer's checksum is right.
     check: Option<fn(&[u8]) -> bool>,
+    /// Whether what the token encodes is what this issuer encodes; without that it is something else.
+    parse: Option<fn(&[u8]) -> bool>,
 }
 
 impl Entry {
@@ -63,7 +65,19 @@ impl Entry {
         keywords: &'static [&'static str],
         pattern: &'static str,
     ) -> Self {
-        Entry { id, issuer, what, keywords, pattern, back: 0, digits: 0, max: USUAL_MAX, strict: false, check: None }
+        Entry {
+            id,
+            issuer,
+            what,
+            keywords,
+            pattern,
+            back: 0,
+            digits: 0,
+            max: USUAL_MAX,
+            strict: false,
+            check: None,
+            parse: None,
+        }
     }
 
     const fn back(mut self, bytes: usize) -> Self {
@@ -91,6 +105,11 @@ impl Entry {
         self
     }
 
+    const fn parse(mut self, parse: fn(&[u8]) -> bool) -> Self {
+        self.parse = Some(parse);
+        self
+    }
+
     /// The public prefix that tells a reader which token is meant.
     pub fn prefix(&self) -> Option<&'static str> {
         if self.back == 0 && self.keywords.len() == 1 { self.keywords.first().copied() } else { None }
@@ -102,14 +121,38 @@ pub fn entries() -> impl Iterator<Item = &'static Entry> {
     TABLES.iter().flat_map(|table| table.iter())
 }
 
+/// Keys that their issuer has written into public samples, by [`digest`]. Like a default password, everybody knows them: Google's of the
+/// Firebase SDK for Android, as gitleaks' catalogue lists them.
+#[rustfmt::skip] // a list of numbers
+const PUBLISHED: &[u64] = &[
+    0xC800_BF21_00A2_1C67, 0x6ACB_D824_BD32_BBD4, 0x29A3_36C7_244F_48DD, 0x08B5_4596_2ADC_7D8B, 0xE766_6DBB_286C_6C2E,
+    0x99B2_7263_46A1_E92A, 0x1211_3C2E_6979_F447, 0x8288_18F8_3325_7868, 0x6835_E0F2_8883_2A40, 0x816C_D10F_DB11_EAD0,
+    0xADBD_04E3_FE1B_6D49, 0xDB94_22F1_DD33_2DCC, 0x515C_B771_A423_8032, 0xE754_678E_A2B1_4EF1, 0xC73F_1E61_952E_6987,
+    0x294C_63F8_344D_5DF1,
+];
+
+/// FNV-1a, 64 bits: for looking up [`PUBLISHED`] without writing keys into this file.
+fn digest(token: &[u8]) -> u64 {
+    token.iter().fold(0xCBF2_9CE4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01B3))
+}
+
 /// A table entry and its pattern once somebody needed it.
 struct Line {
     entry: &'static Entry,
     regex: OnceLock<Option<Regex>>,
+    /// Whether blanks or an equals sign may follow the keyword.
+    loose: bool,
 }
 
-static LINES: LazyLock<Vec<Line>> =
-    LazyLock::new(|| entries().map(|entry| Line { entry, regex: OnceLock::new() }).collect());
+static LINES: LazyLock<Vec<Line>> = LazyLock::new(|| {
+    let loose = |entry: &Entry| [" ", r"\s", "="].iter().any(|part| entry.pattern.contains(part));
+    entries().map(|entry| Line { entry, regex: OnceLock::new(), loose: loose(entry) }).collect()
+});
+
+/// Whether what follows a keyword cannot be a token's body, which most words that begin like one show at once: `path=`, `key: `.
+fn ends_at_once(after: &[u8]) -> bool {
+    after.len() < 6 || after[..6].iter().any(|byte| byte.is_ascii_whitespace() || b"=,;:\"'()<>{}".contains(byte))
+}
 
 const UUID: &str = "[[:xdigit:]]{8}-[[:xdigit:]]{4}-[[:xdigit:]]{4}-[[:xdigit:]]{4}-[[:xdigit:]]{12}";
 
@@ -130,6 +173,8 @@ pub(super) struct Token {
     pub(super) entry: &'static Entry,
     /// Whether its own checksum speaks against it.
     pub(super) doubtful: bool,
+    /// Whether its issuer has published it.
+    pub(super) published: bool,
 }
 
 /// The token of entry `index` around the keyword that was seen at `hit`.
@@ -139,6 +184,9 @@ pub(super) fn at(text: &[u8], hit: &Range<usize>, index: usize, meter: &mut Mete
     let keyword = &text[hit.clone()];
     // The automaton is blind to case; most prefixes are not, and this is cheaper than asking the regex.
     if !entry.pattern.starts_with("(?i)") && !entry.keywords.iter().any(|known| known.as_bytes() == keyword) {
+        return None;
+    }
+    if entry.back == 0 && !line.loose && ends_at_once(&text[hit.end..]) {
         return None;
     }
     let from = hit.start.saturating_sub(entry.back);
@@ -154,8 +202,9 @@ pub(super) fn at(text: &[u8], hit: &Range<usize>, index: usize, meter: &mut Mete
         return None;
     }
     let window = &text[from..text.len().min(hit.start + entry.max)];
-    // An anchored attempt mostly fails within a few bytes; how far it went, it does not say, so half the window is charged.
-    if !meter.spend(ATTEMPT + if entry.back == 0 { window.len() / 2 } else { window.len() }) {
+    // An anchored attempt mostly fails within a few bytes; how far it went, it does not say, so half the window is charged; a search goes
+    // through all of it, and may begin anew.
+    if !meter.spend(ATTEMPT + if entry.back == 0 { window.len() / 2 } else { window.len() * 2 }) {
         return None;
     }
     let found = line.regex()?.find(window)?;
@@ -167,7 +216,11 @@ pub(super) fn at(text: &[u8], hit: &Range<usize>, index: usize, meter: &mut Mete
     let whole = (entry.back == 0 || boundary_before(text, range.start)) && boundary_after(text, range.end);
     let token = &text[range.clone()];
     let doubtful = entry.check.is_some_and(|check| !check(token));
-    (whole && is_plausible(entry, token, doubtful)).then_some(Token { range, entry, doubtful })
+    if !whole || entry.parse.is_some_and(|parse| !parse(token)) || !is_plausible(entry, token, doubtful) {
+        return None;
+    }
+    let published = PUBLISHED.contains(&digest(token));
+    Some(Token { range, entry, doubtful, published })
 }
 
 /// Not in the middle of a word; an escape such as `\n` or `%3D` before it is no word.
@@ -197,6 +250,25 @@ fn is_plausible(entry: &Entry, token: &[u8], doubtful: bool) -> bool {
         return false;
     }
     !(entry.strict || doubtful) || random::is_random(body)
+}
+
+/// Words that begin values of many issuers and of none.
+const COMMON: &[&str] = &[
+    "api", "key", "token", "secret", "live", "test", "pat", "sdk", "sandbox", "console", "access", "standard", "perm",
+    "ext",
+];
+
+/// Whether a value begins with a prefix that only one issuer uses, but is no token of its: cut off, mistyped, made up. Asked of
+/// values that are no token of any entry.
+pub(super) fn is_misshapen(value: &str) -> bool {
+    let bytes = value.as_bytes();
+    entries().flat_map(|entry| entry.keywords.iter().filter(|_| entry.back == 0)).any(|keyword| {
+        let (body, end) = keyword.as_bytes().split_at(keyword.len() - 1);
+        (body.len() >= 3 || *keyword == "sk-")
+            && b"-_.".contains(&end[0])
+            && bytes.starts_with(keyword.as_bytes())
+            && !COMMON.iter().any(|word| word.as_bytes() == body)
+    })
 }
 
 /// "AppConfigurationAccessTokenHere": words where the issuer puts random letters.

@@ -136,7 +136,7 @@ const TOKEN_NOT_OF: &[&str] = &[
 #[rustfmt::skip] // a list of words
 const KEY_ENDS: &[&str] = &[
     "apikey", "secretkey", "accesskey", "privatekey", "authkey", "signingkey", "encryptionkey", "masterkey", "licensekey", "licencekey", "sharedkey", "sessionkey", "serverkey", "appkey",
-    "servicekey", "accountkey", "clientkey", "presharedkey", "hmackey", "jwtkey", "cryptkey",
+    "servicekey", "accountkey", "userkey", "clientkey", "presharedkey", "hmackey", "jwtkey", "cryptkey",
 ];
 
 const PASSWORD_ENDS: &[&str] = &["password", "passwd", "passphrase", "passwort", "passcode", "pwd", "passw", "passwrd"];
@@ -173,6 +173,15 @@ pub(in crate::secrets) fn head(name: &str) -> Option<Head> {
     let head = noun(last, before)?;
     // Asked last, as most names have no such noun.
     (!before.iter().any(|word| is(ABOUT, word))).then_some(head)
+}
+
+/// Words by which a name says that what it holds is none: `nonMatchingToken`, `FAKE_API_KEY`, `invalidPassword`.
+const DENIALS: &[&str] = &["non", "fake", "dummy", "invalid", "mock", "wrong", "bogus", "revoked", "expired"];
+
+/// Whether a name says itself that it holds no real secret.
+pub(in crate::secrets) fn denies(name: &str) -> bool {
+    let name = name.rsplit('/').next().unwrap_or(name);
+    Words::of(name).all().iter().any(|word| is(DENIALS, word))
 }
 
 /// The secret that the last word of a name stands for.

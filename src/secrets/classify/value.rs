@@ -16,7 +16,7 @@ pub(super) fn unquoted(value: &str) -> &str {
     }
 }
 
-/// Numbers, switches, paths, addresses, public keys, hashes, whole files: whatever the key is called.
+/// Numbers, switches, paths, addresses, public and publishable keys, hashes, whole files: whatever the key is called.
 pub(super) fn is_no_secret(value: &str) -> bool {
     value.len() < 2
         || value.len() > 4096
@@ -27,9 +27,23 @@ pub(super) fn is_no_secret(value: &str) -> bool {
         || value.starts_with("sha256:")
         || value.starts_with("-----BEGIN")
         || value.starts_with("LS0tLS1CRUdJTi")
-        || ["ssh-rsa ", "ssh-ed25519 ", "ecdsa-sha2-", "sha256-", "sha384-", "sha512-", "data:"]
-            .iter()
-            .any(|start| value.starts_with(start))
+        || [
+            "pk_live_",
+            "pk_test_",
+            "pk.eyJ",
+            "Mid-client-",
+            "SB-Mid-client-",
+            "sb_publishable_",
+            "ssh-rsa ",
+            "ssh-ed25519 ",
+            "ecdsa-sha2-",
+            "sha256-",
+            "sha384-",
+            "sha512-",
+            "data:",
+        ]
+        .iter()
+        .any(|start| value.starts_with(start))
         || value.contains(".svc") && value.contains('.') && !value.contains(' ') && is_host(value)
 }
 

@@ -74,6 +74,36 @@ pub(super) fn pypi(token: &[u8]) -> bool {
         .is_ok_and(|bytes| bytes.starts_with(b"\x02\x01\x08pypi.org"))
 }
 
+/// age: bech32 (BIP 173), all of it, in either case.
+pub(super) fn bech32(token: &[u8]) -> bool {
+    const ALPHABET: &[u8] = b"qpzry9x8gf2tvdw0s3jn54khce6mua7l";
+    const POLYNOMIAL: [u32; 5] = [0x3B6A_57B2, 0x2650_8E6D, 0x1EA1_19FA, 0x3D42_33DD, 0x2A14_62B3];
+    let Some(split) = memchr::memrchr(b'1', token) else { return false };
+    let prefix = token[..split].to_ascii_lowercase();
+    let step = |sum: u32, value: u32| {
+        let top = sum >> 25;
+        let next = (sum & 0x01FF_FFFF) << 5 ^ value;
+        POLYNOMIAL.iter().enumerate().fold(next, |sum, (bit, word)| if top >> bit & 1 == 1 { sum ^ word } else { sum })
+    };
+    let mut sum = prefix.iter().fold(1, |sum, byte| step(sum, u32::from(byte >> 5)));
+    sum = step(sum, 0);
+    sum = prefix.iter().fold(sum, |sum, byte| step(sum, u32::from(byte & 31)));
+    for byte in token[split + 1..].to_ascii_lowercase() {
+        let Some(value) = ALPHABET.iter().position(|known| *known == byte).and_then(|at| u32::try_from(at).ok()) else {
+            return false;
+        };
+        sum = step(sum, value);
+    }
+    sum == 1
+}
+
+/// Grafana's old API keys: base64 of `{"k": "...", "n": "...", "id": 1}`, the key being no sample.
+pub(super) fn grafana_legacy(token: &[u8]) -> bool {
+    let Ok(json) = super::super::structured::STANDARD.decode(token) else { return false };
+    let has = |name: &[u8]| memchr::memmem::find(&json, name).is_some();
+    has(b"\"n\":") && has(b"\"id\":") && !super::super::random::contains_ignoring_case(&json, b"example")
+}
+
 fn hex_is(text: &[u8], number: u32) -> bool {
     std::str::from_utf8(text).ok().and_then(|text| u32::from_str_radix(text, 16).ok()) == Some(number)
 }
@@ -102,9 +132,18 @@ mod tests {
         assert!(crc_base62_whole(made("ddp_", "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5", true).as_bytes()));
     }
 
+    /// The valid strings of BIP 173, and one of them with a character changed.
+    #[test]
+    fn bech32_is_that_of_bip_173() {
+        assert!(bech32(b"A12UEL5L") && bech32(b"abcdef1qpzry9x8gf2tvdw0s3jn54khce6mua7lmqqqxw"));
+        assert!(!bech32(b"A12UEL5P") && !bech32(b"abcdef1qpzry9x8gf2tvdw0s3jn54khce6mua7lmqqqxq"));
+    }
+
     #[test]
     fn short_input_is_no_token() {
-        for check in [crc_base62_body, crc_base62_whole, grafana, zuplo, atlassian, gitlab, pypi] {
+        for check in
+            [crc_base62_body, crc_base62_whole, grafana, zuplo, atlassian, gitlab, pypi, bech32, grafana_legacy]
+        {
             let _ = check(b"") || check(b"_") || check(b"x.y");
         }
         assert!(!grafana(b"short"));

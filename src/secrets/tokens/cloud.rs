@@ -3,6 +3,7 @@
 //! Data only; the columns are those of [`Entry`], the engine is `tokens.rs`.
 
 use super::Entry;
+use super::checksum::bech32;
 
 const fn t(
     id: &'static str,
@@ -74,7 +75,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     t("rancher", "Rancher", "API token", &["token-"], r"token-[a-z0-9]{5}:[a-z0-9]{54}"),
     t("portainer", "Portainer", "access token", &["ptr_"], r"ptr_[\w+/=]{43,44}"),
     t("kubeadm-join", "Kubernetes", "kubeadm join token", &["--token"], r"--token[ =][a-z0-9]{6}\.[a-z0-9]{16}").strict(),
-    t("age", "age", "secret key", &["AGE-SECRET-KEY-1"], r"AGE-SECRET-KEY-1[QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L]{58}"),
+    t("age", "age", "secret key", &["AGE-SECRET-KEY-1"], r"AGE-SECRET-KEY-1[QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L]{58}").check(bech32),
     t("age-plugin", "age", "post-quantum secret key", &["AGE-SECRET-KEY-PQ-1"], r"AGE-SECRET-KEY-PQ-1[QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L]{58}"),
     t("jumpcloud", "JumpCloud", "API key", &["jca_"], r"jca_[[:alnum:]]{36}"),
     t("kubeconfig-key", "Kubernetes", "client key of a kubeconfig", &["client-key-data"], r#"client-key-data['"]?\s{0,4}:\s{0,4}['"]?LS0tLS1CRUdJTi[\w+/=]{40,3000}"#).max(3060),
