@@ -13,7 +13,7 @@ use supercargo::workload::Pod;
 
 use crate::support::*;
 
-mod dice;
+pub mod dice;
 mod objects;
 mod oracle;
 
