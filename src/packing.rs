@@ -21,6 +21,7 @@ mod lifetimes;
 mod load;
 mod names;
 mod seen;
+pub mod simulate;
 mod snapshot;
 
 pub use fit::{Closed, Needs, NodeSelector};

@@ -146,7 +146,7 @@ impl Needs {
         if self.scans_only && load.others > 0 {
             return Some(Closed::Neighbours);
         }
-        if node.taints.iter().any(|taint| taint.effect == Effect::PreferNoSchedule && !self.tolerates(taint)) {
+        if self.intolerable(node) > 0 {
             return Some(Closed::PreferNoSchedule);
         }
         if self.max_per_node > 0 && load.scans_of(&self.profiles) >= self.max_per_node {
@@ -158,6 +158,12 @@ impl Needs {
     /// Why the pod should not be sent there.
     pub fn closed(&self, node: &NodeSeen, load: &Load) -> Option<Closed> {
         self.refused(node, load).or_else(|| self.avoided(node, load))
+    }
+
+    /// How many taints with PreferNoSchedule it does not tolerate.
+    pub(super) fn intolerable(&self, node: &NodeSeen) -> u64 {
+        let soft = node.taints.iter().filter(|taint| taint.effect == Effect::PreferNoSchedule);
+        soft.map(|taint| u64::from(!self.tolerates(taint))).sum()
     }
 
     /// As NodeResourcesFit: what is not asked for is not looked at, so that a node over its limit still takes what asks for nothing.

@@ -14,10 +14,14 @@ use super::snapshot::Snapshot;
 use crate::tree::Node;
 use crate::workload::Pod;
 
-/// Each about 0.7 of the one before. kube-scheduler scores a sample of the feasible nodes once there are more than 100 (42 % of
-/// 1,000), so that a single hint is missed half the time; of eight, one is in the sample nearly always. It then gets the full
-/// score, as scores are normalised over the sample. (Measured: 64 nodes used against a bound of 61; one hint: 215.)
-const WEIGHTS: [u8; 8] = [100, 70, 49, 34, 24, 17, 12, 8];
+/// Each half of the one before.
+///
+/// kube-scheduler scores a sample of the feasible nodes once there are 100 (42 % of 1,000), so that a single hint is missed half
+/// the time; of eight, one is in the sample nearly always, and gets the full score there, as scores are normalised over the sample.
+/// Half, so that a rung is 100 points (of NodeAffinity's 200) before the next one, which is as much as LeastAllocated can give an
+/// emptier node: with 0.7 the emptier of the two won now and then (simulated, 60 seeds of 60 jobs on 20 nodes: 594 nodes instead of
+/// 581 over a bound of 565; no difference at 200 to 1,000 nodes).
+const WEIGHTS: [u8; 8] = [100, 50, 25, 13, 6, 3, 2, 1];
 
 /// A node that the pod should share, and how much.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,8 +63,8 @@ pub(super) fn climb(needs: &Needs, snapshot: &Snapshot, ledger: &Ledger, when: O
             if used.wants(rank, node) && needs.closed(node, load).is_none() {
                 used.put(rank, node);
             }
-        } else if unused.wants((0, 0, node.digest), node) && needs.closed(node, load).is_none() {
-            unused.put((0, 0, node.digest), node);
+        } else if unused.wants((0, node.digest), node) && needs.closed(node, load).is_none() {
+            unused.put((0, node.digest), node);
         }
     }
     let nodes = used.0.into_iter().chain(unused.0);
@@ -74,22 +78,20 @@ pub(super) struct When {
     pub ends: i64,
 }
 
-/// The smaller, the sooner: best fit in coarse steps, then by how much longer the node would be kept in use, then best fit.
-type Rank = (u64, u64, u64);
-
-/// Nodes whose fit differs by less than a tenth of a node are as good as each other.
-const TIE: u64 = 200_000;
+/// The smaller, the sooner: by how much longer the node would be kept in use, in coarse steps, then best fit.
+///
+/// In this order, since a node that is not prolonged costs nothing more, however badly the pod fits (simulated, scans of forty known
+/// kinds over two hours, twelve runs: 3 to 6 % fewer node-seconds than best fit alone; with the order turned round at most 2 %).
+type Rank = (u64, u64);
 
 fn rank(needs: &Needs, node: &NodeSeen, load: &Load, when: Option<When>) -> Rank {
     let fit = left_over(&node.allocatable, &load.amounts, &needs.requests.amounts);
-    match when {
-        Some(when) => (fit / TIE, when.prolongs(load), fit),
-        None => (0, 0, fit),
-    }
+    (when.map_or(0, |when| when.prolongs(load)), fit)
 }
 
 impl When {
-    /// For how much longer the pod would keep the node in use, in powers of two: predictions are no better than that.
+    /// For how much longer the pod would keep the node in use, in powers of two from 16 seconds on: predictions are no better
+    /// than that, and by best fit alone nodes of a step are told apart.
     fn prolongs(self, load: &Load) -> u64 {
         // What is no scan stays, as far as anybody knows.
         if load.others > 0 {

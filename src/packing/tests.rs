@@ -90,7 +90,7 @@ fn the_fullest_node_with_room_comes_first_and_the_unused_last() {
     let mut rest = names(&ladder)[2..].to_vec();
     rest.sort_unstable();
     assert_eq!(rest, ["a", "e"], "d is full");
-    assert_eq!(ladder.rungs.iter().map(|rung| rung.weight).collect::<Vec<_>>(), [100, 70, 49, 34]);
+    assert_eq!(ladder.rungs.iter().map(|rung| rung.weight).collect::<Vec<_>>(), [100, 50, 25, 13]);
     assert_eq!(
         ladder.terms[0],
         json!({"weight": 100, "preference": {"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["c"]}]}})
