@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::load::{Load, Requests};
+use super::load::{Load, Requests, Totals};
 use super::seen::{NodeSeen, Shut, Taint};
 use crate::policy::profile::{Effect, Neighbours};
 use crate::tree::Node;
@@ -122,7 +122,7 @@ impl Needs {
     /// Why the scheduler would not put the pod there.
     pub fn refused(&self, node: &NodeSeen, load: &Load) -> Option<Closed> {
         // The cheapest first: this is asked of every node for every pod.
-        if !self.has_room(node, load) {
+        if !self.has_room(node, &load.totals()) || !self.has_extended(node, load) {
             return Some(Closed::Room);
         }
         if node.taints.iter().any(|taint| taint.effect != Effect::PreferNoSchedule && !self.tolerates(taint)) {
@@ -167,22 +167,28 @@ impl Needs {
     }
 
     /// As NodeResourcesFit: what is not asked for is not looked at, so that a node over its limit still takes what asks for nothing.
-    fn has_room(&self, node: &NodeSeen, load: &Load) -> bool {
+    pub(super) fn has_room(&self, node: &NodeSeen, load: &Totals) -> bool {
         let (wanted, has, taken) = (&self.requests.amounts, &node.allocatable, &load.amounts);
-        let fits = |wanted: u64, has: u64, taken: u64| wanted == 0 || wanted <= has.saturating_sub(taken);
         load.pods < node.pods
             && fits(wanted.cpu, has.cpu, taken.cpu)
             && fits(wanted.memory, has.memory, taken.memory)
             && fits(wanted.storage, has.storage, taken.storage)
-            && self.requests.extended().iter().all(|(resource, wanted)| {
-                let has = node.extended.iter().find(|(name, _)| name == resource).map_or(0, |(_, has)| *has);
-                fits(*wanted, has, load.extended(resource))
-            })
+    }
+
+    fn has_extended(&self, node: &NodeSeen, load: &Load) -> bool {
+        self.requests.extended().iter().all(|(resource, wanted)| {
+            let has = node.extended.iter().find(|(name, _)| name == resource).map_or(0, |(_, has)| *has);
+            fits(*wanted, has, load.extended(resource))
+        })
     }
 
     fn tolerates(&self, taint: &Taint) -> bool {
         self.tolerations.iter().any(|toleration| toleration.tolerates(taint))
     }
+}
+
+fn fits(wanted: u64, has: u64, taken: u64) -> bool {
+    wanted == 0 || wanted <= has.saturating_sub(taken)
 }
 
 impl NodeSelector {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::fit::{Needs, Term};
 use super::ledger::Ledger;
-use super::load::{Amounts, Load};
+use super::load::{Amounts, Load, Totals};
 use super::seen::NodeSeen;
 use super::snapshot::Snapshot;
 use crate::tree::Node;
@@ -45,26 +45,35 @@ pub(super) struct Preference {
 /// replicas, so that they open the same ones, and that has nothing to do with the scheduler's, which samples neighbours together.
 pub(super) fn climb(needs: &Needs, snapshot: &Snapshot, ledger: &Ledger, when: Option<When>) -> Vec<Rung> {
     let mut held: Vec<(u32, &Load)> =
-        ledger.held().filter_map(|(node, load)| Some((snapshot.place(node)?, load))).collect();
+        ledger.held().filter_map(|(node, load)| Some((snapshot.open(node)?, load))).collect();
     held.sort_unstable_by_key(|(place, _)| *place);
     let mut held = held.into_iter().peekable();
     let (mut used, mut unused) = (Best::default(), Best::default());
-    let mut merged;
     for (place, node, slot) in snapshot.slots() {
-        let mut load = &slot.load;
-        while let Some((_, reserved)) = held.next_if(|(at, _)| *at <= place) {
-            merged = Load::clone(&slot.load);
-            merged.merge(reserved);
-            load = &merged;
+        let mut load = slot.load.totals();
+        let reserved = held.next_if(|(at, _)| *at == place).map(|(_, reserved)| reserved);
+        if let Some(reserved) = reserved {
+            load = load.plus(&reserved.totals());
         }
         // What costs least is asked first; most nodes of a busy cluster have no room, or are no better than what was found.
-        if load.is_used() {
-            let rank = rank(needs, node, load, when);
-            if used.wants(rank, node) && needs.closed(node, load).is_none() {
-                used.put(rank, node);
+        if !needs.has_room(node, &load) {
+            continue;
+        }
+        let (best, rank) =
+            if load.is_used() { (&mut used, rank(needs, node, &load, when)) } else { (&mut unused, (0, node.digest)) };
+        if !best.wants(rank, node) {
+            continue;
+        }
+        let closed = match reserved {
+            None => needs.closed(node, &slot.load),
+            Some(reserved) => {
+                let mut merged = slot.load.clone();
+                merged.merge(reserved);
+                needs.closed(node, &merged)
             }
-        } else if unused.wants((0, node.digest), node) && needs.closed(node, load).is_none() {
-            unused.put((0, node.digest), node);
+        };
+        if closed.is_none() {
+            best.put(rank, node);
         }
     }
     let nodes = used.0.into_iter().chain(unused.0);
@@ -84,7 +93,7 @@ pub(super) struct When {
 /// kinds over two hours, twelve runs: 3 to 6 % fewer node-seconds than best fit alone; with the order turned round at most 2 %).
 type Rank = (u64, u64);
 
-fn rank(needs: &Needs, node: &NodeSeen, load: &Load, when: Option<When>) -> Rank {
+fn rank(needs: &Needs, node: &NodeSeen, load: &Totals, when: Option<When>) -> Rank {
     let fit = left_over(&node.allocatable, &load.amounts, &needs.requests.amounts);
     (when.map_or(0, |when| when.prolongs(load)), fit)
 }
@@ -92,7 +101,7 @@ fn rank(needs: &Needs, node: &NodeSeen, load: &Load, when: Option<When>) -> Rank
 impl When {
     /// For how much longer the pod would keep the node in use, in powers of two from 16 seconds on: predictions are no better
     /// than that, and by best fit alone nodes of a step are told apart.
-    fn prolongs(self, load: &Load) -> u64 {
+    fn prolongs(self, load: &Totals) -> u64 {
         // What is no scan stays, as far as anybody knows.
         if load.others > 0 {
             return 0;

@@ -93,6 +93,16 @@ pub struct Load {
     more: Option<Arc<MoreLoad>>,
 }
 
+/// The part of a load that nearly every decision is made by: two of them are added without copying anything.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Totals {
+    pub amounts: Amounts,
+    pub pods: u32,
+    pub scans: u32,
+    pub others: u32,
+    pub ends: Option<i64>,
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct MoreLoad {
     extended: Vec<Extended>,
@@ -271,11 +281,8 @@ impl Load {
 
     /// All that `other` holds comes.
     pub fn merge(&mut self, other: &Load) {
-        self.amounts.add(&other.amounts);
-        self.pods += other.pods;
-        self.scans += other.scans;
-        self.others += other.others;
-        self.ends = self.ends.max(other.ends);
+        let Totals { amounts, pods, scans, others, ends } = self.totals().plus(&other.totals());
+        (self.amounts, self.pods, self.scans, self.others, self.ends) = (amounts, pods, scans, others, ends);
         let Some(theirs) = &other.more else { return };
         let Some(own) = &mut self.more else {
             self.more = Some(Arc::clone(theirs));
@@ -289,9 +296,14 @@ impl Load {
         more.runs.extend(theirs.runs.iter().cloned());
     }
 
+    pub(super) fn totals(&self) -> Totals {
+        let Load { amounts, pods, scans, others, ends, .. } = *self;
+        Totals { amounts, pods, scans, others, ends }
+    }
+
     /// Whether anything but fixtures runs there.
     pub fn is_used(&self) -> bool {
-        self.scans > 0 || self.others > 0
+        self.totals().is_used()
     }
 
     /// How much of an extended resource is taken.
@@ -323,6 +335,21 @@ impl Load {
                 + more.extended.capacity() * size_of::<Extended>()
                 + more.ports.capacity() * size_of::<Port>()
         })
+    }
+}
+
+impl Totals {
+    pub fn plus(mut self, other: &Totals) -> Totals {
+        self.amounts.add(&other.amounts);
+        self.pods += other.pods;
+        self.scans += other.scans;
+        self.others += other.others;
+        self.ends = self.ends.max(other.ends);
+        self
+    }
+
+    pub fn is_used(&self) -> bool {
+        self.scans > 0 || self.others > 0
     }
 }
 

@@ -19,7 +19,7 @@ pub struct NodeSeen {
     pub name: Arc<str>,
     /// By which unused nodes are ordered: stable, and neighbours by name are none by digest.
     pub(super) digest: u64,
-    /// Sorted by key.
+    /// In the order of [`Label::order`].
     pub(super) labels: Box<[Arc<Label>]>,
     pub(super) taints: Box<[Taint]>,
     /// `status.allocatable`.
@@ -36,6 +36,13 @@ pub struct NodeSeen {
 pub(super) struct Label {
     pub key: Box<str>,
     pub value: Box<str>,
+}
+
+impl Label {
+    /// By length first: keys have long prefixes in common, and are looked up for every node that a pod could go to.
+    fn order(&self, key: &str) -> std::cmp::Ordering {
+        (self.key.len(), &*self.key).cmp(&(key.len(), key))
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,7 +92,7 @@ impl NodeSeen {
         let label =
             |(key, value): (&str, &Node<'_>)| Some(Arc::new(Label { key: key.into(), value: value.as_str()?.into() }));
         let mut labels: Vec<_> = metadata.entries("labels").filter_map(label).collect();
-        labels.sort_by(|a, b| a.key.cmp(&b.key));
+        labels.sort_by(|a, b| a.order(&b.key));
         labels.dedup_by(|a, b| a.key == b.key);
         let taints = object.get("spec").map(|spec| spec.items("taints")).unwrap_or_default();
         let taints: Vec<_> = taints.iter().filter_map(Taint::read).collect();
@@ -109,7 +116,7 @@ impl NodeSeen {
 
     /// The value of a label.
     pub fn label(&self, key: &str) -> Option<&str> {
-        let at = self.labels.binary_search_by(|label| (*label.key).cmp(key)).ok()?;
+        let at = self.labels.binary_search_by(|label| label.order(key)).ok()?;
         self.labels.get(at).map(|label| &*label.value)
     }
 

@@ -97,6 +97,11 @@ impl Snapshot {
         self.places.get(name).copied()
     }
 
+    /// The place of a node that is there, by name.
+    pub(super) fn open(&self, name: &str) -> Option<u32> {
+        self.place(name).filter(|place| self.slot(*place).is_some_and(|slot| slot.node.is_some()))
+    }
+
     pub(super) fn slot(&self, place: u32) -> Option<&Slot> {
         let place = place as usize;
         self.chunks.get(place / CHUNK)?.get(place % CHUNK)
