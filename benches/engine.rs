@@ -45,7 +45,7 @@ impl Desk {
     }
 
     fn facts(&self) -> Facts<'_> {
-        Facts { namespace: &self.namespace, policies: &self.policies, now: jiff::Timestamp::UNIX_EPOCH }
+        Facts { namespace: &self.namespace, policies: &self.policies, now: jiff::Timestamp::UNIX_EPOCH, packing: None }
     }
 
     fn mutate(&self, body: &[u8]) -> Vec<u8> {

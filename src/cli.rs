@@ -28,6 +28,7 @@ mod review;
 mod schema;
 #[cfg(feature = "server")]
 pub mod serve;
+mod simulate;
 mod template;
 
 /// Nothing was refused.
@@ -69,6 +70,7 @@ enum Command {
     Review(review::Arguments),
     Explain(explain::Arguments),
     Policies(policies::Arguments),
+    Simulate(simulate::Arguments),
     Certs(certs::Arguments),
 }
 
@@ -90,6 +92,7 @@ pub fn run() -> ExitCode {
         Command::Review(arguments) => review::run(arguments),
         Command::Explain(arguments) => explain::run(arguments),
         Command::Policies(arguments) => policies::run(arguments),
+        Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Certs(arguments) => certs::run(arguments),
     };
     done.unwrap_or_else(|error| {

@@ -10,6 +10,7 @@ use crate::facts::Namespace;
 use crate::finding::{Action, Digester, Eased, Verdict};
 use crate::fingerprint;
 use crate::mutators::{self, Author};
+use crate::packing::{Reservation, View};
 use crate::patch::Editor;
 use crate::policy::selector::any_glob;
 use crate::policy::{Known, PolicySet, Profile};
@@ -67,6 +68,8 @@ pub struct Facts<'f> {
     pub policies: &'f PolicySet,
     /// Decides which exemptions have expired.
     pub now: jiff::Timestamp,
+    /// The nodes and what runs on them; `None` where they cannot be seen, and pods are packed without.
+    pub packing: Option<View<'f>>,
 }
 
 /// Decides; holds nothing that a request could change.
@@ -94,6 +97,8 @@ pub struct Outcome {
     pub mutators: Vec<&'static str>,
     /// Why a patch that was made is not sent, for the log and a metric.
     pub held_back: Option<String>,
+    /// What the pod was planned to take of a node, to be committed to the ledger; none for a dry run.
+    pub reservation: Option<Reservation>,
 }
 
 /// The request cannot be judged, through no fault of a policy: the door answers with an HTTP error.
@@ -236,7 +241,7 @@ fn stow(tree: &Node<'_>, request: &Request<'_>, facts: Facts<'_>) -> Outcome {
     }
     let author = if controllers::is_trusted(&request.username) { Author::Controller } else { Author::Person };
     let mut editor = Editor::new(tree);
-    let checked = mutators::stow(&profiles, facts.namespace, author, "", &mut editor)
+    let checked = mutators::stow(&profiles, facts.namespace, author, "", facts.packing, &mut editor)
         .map_err(|error| error.to_string())
         .and_then(|stowed| {
             #[cfg(feature = "sabotage")]
@@ -250,6 +255,7 @@ fn stow(tree: &Node<'_>, request: &Request<'_>, facts: Facts<'_>) -> Outcome {
             outcome.patch = editor.into_patch();
             outcome.mutators = stowed.mutators;
             outcome.warnings = stowed.warnings;
+            outcome.reservation = stowed.reservation.filter(|_| !request.dry_run);
         }
         Err(reason) => {
             let names: Vec<_> = profiles.iter().map(|profile| profile.name.as_str()).collect();

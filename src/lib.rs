@@ -11,15 +11,15 @@
 //!
 //! # The map
 //!
-//! Imports point one way: `main → cli → {server, cluster, output, source} → engine → mutators → policy → rules → secrets →
-//! leaves`. Everything from [`engine`] down is pure: no clock, no file, no network, no environment; time, facts and policies
+//! Imports point one way: `main → cli → {server, cluster, output, source} → engine → mutators → packing → policy → rules →
+//! secrets → leaves`. Everything from [`engine`] down is pure: no clock, no file, no network, no environment; time, facts and policies
 //! come in as arguments. `cargo check --no-default-features` holds that together.
 //!
 //! | room | what is in it |
 //! |---|---|
 //! | leaves | [`tree`] (JSON), [`patch`], [`quantity`], [`printable`], [`review`] (the envelope), [`workload`] (kinds and views), [`finding`], [`fingerprint`], [`facts`], [`fields`] (strict reading) |
 //! | what operators write | [`policy`] |
-//! | what the program decides | [`rules`], [`secrets`], [`mutators`], [`engine`] |
+//! | what the program decides | [`rules`], [`secrets`], [`packing`], [`mutators`], [`engine`] |
 //! | the doors | [`cli`], [`source`], [`output`], [`pki`], `server`, `cluster` |
 
 // -- leaves
@@ -38,6 +38,7 @@ pub mod policy;
 // -- what the program decides
 pub mod engine;
 pub mod mutators;
+pub mod packing;
 pub mod rules;
 pub mod secrets;
 // -- the doors

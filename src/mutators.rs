@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::facts::Namespace;
 use crate::finding::Objection;
+use crate::packing::{Reservation, View};
 use crate::patch::{EditError, Editor};
 use crate::policy::Profile;
 use crate::tree::{Node, escape};
@@ -41,9 +42,12 @@ struct Stowing<'s, 't> {
     at: &'static str,
     /// Whether a list that the author wrote may be appended to.
     author: Author,
+    /// The nodes, where they can be seen.
+    packing: Option<View<'s>>,
     editor: &'s mut Editor<'t>,
     objections: Vec<Objection>,
     warnings: Vec<String>,
+    reservation: Option<Reservation>,
 }
 
 /// Who wrote the pod.
@@ -64,21 +68,35 @@ pub struct Stowed {
     pub objections: Vec<Objection>,
     /// What the author should know.
     pub warnings: Vec<String>,
+    /// What the pod was planned to take of a node.
+    pub reservation: Option<Reservation>,
 }
 
-/// Gives the pod at pointer `at` of the editor's tree what `profiles` say; all of them match it, the first comes first.
+/// Gives the pod at pointer `at` of the editor's tree what `profiles` say; all of them match it, the first comes first. Without
+/// a view of the nodes, pods are packed by podAffinity.
 pub fn stow(
     profiles: &[&Profile],
     namespace: &Namespace,
     author: Author,
     at: &'static str,
+    packing: Option<View<'_>>,
     editor: &mut Editor<'_>,
 ) -> Result<Stowed, EditError> {
     let Some((profile, mut objections)) = combine::combine(profiles) else { return Ok(Stowed::default()) };
     for objection in &mut objections {
         objection.pointer.insert_str(0, at);
     }
-    let mut stowing = Stowing { profile: &profile, namespace, at, author, editor, objections, warnings: Vec::new() };
+    let mut stowing = Stowing {
+        profile: &profile,
+        namespace,
+        at,
+        author,
+        packing,
+        editor,
+        objections,
+        warnings: Vec::new(),
+        reservation: None,
+    };
     let mut touched = Vec::new();
     for (name, apply) in MUTATORS {
         let before = stowing.editor.len();
@@ -88,9 +106,15 @@ pub fn stow(
         }
     }
     if !touched.is_empty() {
-        stowing.annotate(PROFILE_ANNOTATION, &profile.name.replace('+', ","))?;
+        stowing.annotate(PROFILE_ANNOTATION, &names(&profile))?;
     }
-    Ok(Stowed { mutators: touched, objections: stowing.objections, warnings: stowing.warnings })
+    let Stowing { objections, warnings, reservation, .. } = stowing;
+    Ok(Stowed { mutators: touched, objections, warnings, reservation })
+}
+
+/// The names of the profiles that `profile` was made of, with commas between.
+fn names(profile: &Profile) -> String {
+    profile.name.replace('+', ",")
 }
 
 impl Stowing<'_, '_> {

@@ -89,6 +89,27 @@ impl Quantity {
         Quantity(self.0.saturating_add(other.0))
     }
 
+    /// What is left after taking `other` away; less than nothing when there is not enough.
+    #[must_use]
+    pub fn minus(self, other: Quantity) -> Quantity {
+        Quantity(self.0.saturating_sub(other.0))
+    }
+
+    /// Thousandths of the unit, rounded up as the scheduler counts cpu; nothing when negative, cut at what 64 bits hold.
+    pub fn millis(self) -> u64 {
+        self.in_units_of(NANO / 1000)
+    }
+
+    /// Whole units, rounded up as the scheduler counts memory; nothing when negative, cut at what 64 bits hold.
+    pub fn units(self) -> u64 {
+        self.in_units_of(NANO)
+    }
+
+    fn in_units_of(self, unit: i128) -> u64 {
+        let amount = self.0.max(0);
+        u64::try_from(amount / unit + i128::from(amount % unit != 0)).unwrap_or(u64::MAX)
+    }
+
     /// Whether this is less than nothing.
     pub fn is_negative(self) -> bool {
         self.0 < 0
@@ -154,6 +175,22 @@ mod tests {
         assert!(huge > parse("8Ei").unwrap());
         assert!(parse("1e999999999999").unwrap() > parse("8Ei").unwrap());
         assert_eq!(huge.plus(huge), Quantity(i128::MAX));
+    }
+
+    #[test]
+    fn counted_as_the_scheduler_counts() {
+        for (text, millis, units) in [
+            ("500m", 500, 1),
+            ("1.0001", 1001, 2),
+            ("1n", 1, 1),
+            ("2", 2000, 2),
+            ("-1", 0, 0),
+            ("1Ki", 1_024_000, 1024),
+        ] {
+            let quantity = parse(text).unwrap();
+            assert_eq!((quantity.millis(), quantity.units()), (millis, units), "{text}");
+        }
+        assert_eq!(parse("1e99").unwrap().units(), u64::MAX);
     }
 
     #[test]

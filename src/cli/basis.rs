@@ -102,7 +102,7 @@ impl Basis {
     /// Calls `judge` with the facts of a namespace.
     pub(super) fn facts<T>(&self, namespace: &str, judge: impl FnOnce(Facts<'_>) -> T) -> T {
         let namespace: &Namespace = &self.namespaces.get(namespace);
-        judge(Facts { namespace, policies: &self.policies, now: self.now })
+        judge(Facts { namespace, policies: &self.policies, now: self.now, packing: None })
     }
 }
 

@@ -128,7 +128,7 @@ impl<'j> Judged<'j> {
         };
         let edited = workload::apply_api_defaults(pod.at(), &mut editor)
             .and_then(|()| workload::apply_limit_ranges(pod.at(), &mut editor, ranges))
-            .and_then(|()| mutators::stow(profiles, self.facts.namespace, author, pod.at(), &mut editor));
+            .and_then(|()| mutators::stow(profiles, self.facts.namespace, author, pod.at(), None, &mut editor));
         // An object so malformed that it cannot be edited is judged as it is; the API server refuses it anyway.
         let Ok(stowed) = edited else { return Projection::default() };
         let mut objections = stowed.objections;

@@ -1,11 +1,13 @@
 //! Where a pod should run: packed with its mates, or spread; the nodes it needs; left alone until it has ended.
 //!
-//! Without a view of the cluster, packing is a preferred podAffinity to pods of the same group on the same node. Which nodes
-//! are best when they can be seen is decided elsewhere (packing/, to come): [`packing_terms`] is where its answer comes in.
+//! With a view of the cluster, packing is a ladder of preferred node terms; which nodes those are is decided in packing/.
+//! Without, it is a preferred podAffinity to pods of the same group on the same node. Never both: when the mates sit elsewhere,
+//! the scheduler follows them and not the ladder.
 
 use serde_json::{Value, json};
 
 use super::Stowing;
+use crate::packing::{self, BY_AFFINITY, Options, Plan};
 use crate::patch::EditError;
 use crate::policy::profile::{Mode, Profile, Toleration};
 use crate::policy::selector::LabelSelector;
@@ -13,6 +15,8 @@ use crate::tree::{Node, escape};
 use crate::workload::{PLACEMENT_ANNOTATION, Pod};
 
 const HOSTNAME: &str = "kubernetes.io/hostname";
+
+const NODE_TERMS: &str = "/spec/affinity/nodeAffinity/preferredDuringSchedulingIgnoredDuringExecution";
 
 /// Autoscalers that would move a running pod to empty its node ask these first.
 const RUN_TO_COMPLETION: [(&str, &str); 2] =
@@ -105,13 +109,48 @@ fn pack(stowing: &mut Stowing<'_, '_>, profile: &Profile) -> Result<(), EditErro
         ));
         return Ok(());
     }
+    if let Some(plan) = plan(stowing, profile) {
+        match plan {
+            Plan::Ladder(ladder) => {
+                let pointer = stowing.pointer(NODE_TERMS);
+                for term in ladder.terms {
+                    stowing.editor.append(&pointer, term)?;
+                }
+                stowing.annotate(PLACEMENT_ANNOTATION, &ladder.reservation.node)?;
+                stowing.reservation = Some(ladder.reservation);
+                return Ok(());
+            }
+            Plan::Nothing => return Ok(()),
+            Plan::Affinity => {}
+        }
+    }
     let Some(term) = term else { return Ok(()) };
     let pointer = stowing.pointer("/spec/affinity/podAffinity/preferredDuringSchedulingIgnoredDuringExecution");
     if !stowing.may_append(&pointer) {
         return Ok(());
     }
     stowing.editor.append(&pointer, term)?;
-    stowing.annotate(PLACEMENT_ANNOTATION, "podAffinity")
+    stowing.annotate(PLACEMENT_ANNOTATION, BY_AFFINITY)
+}
+
+/// `None` when there is nothing to plan with, or nowhere to write the terms.
+fn plan(stowing: &Stowing<'_, '_>, profile: &Profile) -> Option<Plan> {
+    let view = stowing.packing?;
+    let pod = stowing.pod();
+    if !stowing.may_append(&stowing.pointer(NODE_TERMS)) || follows_mates(&pod) {
+        return None;
+    }
+    let placement = &profile.spec.placement;
+    let options = Options {
+        namespace: &stowing.namespace.name,
+        profiles: &super::names(profile),
+        group: group(&pod, &placement.group_by).map(|(_, value)| value),
+        neighbours: placement.neighbours,
+        max_per_node: placement.max_per_node,
+        karpenter: view.karpenter,
+        volumes: &[],
+    };
+    Some(packing::plan(&pod, view.snapshot, view.ledger, view.lifetimes, &options, view.now))
 }
 
 /// The term that packs a pod; `None` when nothing says which pods belong together.
@@ -141,6 +180,19 @@ fn own_term<'k>(pod: &Pod<'_>, key: &'k str) -> Option<&'k str> {
     packs.then_some(key)
 }
 
+/// Whether the author draws pods like this one to each other's nodes.
+fn follows_mates(pod: &Pod<'_>) -> bool {
+    let Some(affinity) = pod.spec().and_then(|spec| spec.path(&["affinity", "podAffinity"])) else { return false };
+    terms(affinity).any(|term| selects_itself(pod, term, None))
+}
+
+/// The terms of a podAffinity or podAntiAffinity, required and preferred ones.
+fn terms<'n, 't>(affinity: &'n Node<'t>) -> impl Iterator<Item = &'n Node<'t>> {
+    let required = affinity.items("requiredDuringSchedulingIgnoredDuringExecution").iter();
+    let preferred = affinity.items("preferredDuringSchedulingIgnoredDuringExecution").iter();
+    required.chain(preferred.filter_map(|term| term.get("podAffinityTerm")))
+}
+
 /// Whether the author keeps pods like this one on different nodes: by anti-affinity, or by spreading them over nodes.
 fn keeps_apart(pod: &Pod<'_>) -> bool {
     let Some(spec) = pod.spec() else { return false };
@@ -148,9 +200,7 @@ fn keeps_apart(pod: &Pod<'_>) -> bool {
         return true;
     }
     let Some(anti) = spec.path(&["affinity", "podAntiAffinity"]) else { return false };
-    let required = anti.items("requiredDuringSchedulingIgnoredDuringExecution").iter();
-    let preferred = anti.items("preferredDuringSchedulingIgnoredDuringExecution").iter();
-    required.chain(preferred.filter_map(|term| term.get("podAffinityTerm"))).any(|term| selects_itself(pod, term, None))
+    terms(anti).any(|term| selects_itself(pod, term, None))
 }
 
 /// Whether a pod affinity term (or spread constraint) on the node's name selects pods with this pod's labels, by label `key` where one is given.

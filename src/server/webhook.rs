@@ -220,7 +220,8 @@ impl Webhook {
             Outcome::default()
         } else {
             let namespace = self.facts.namespace(&request.namespace).await?;
-            let facts = Facts { namespace: &namespace, policies: &policies, now: jiff::Timestamp::now() };
+            let facts =
+                Facts { namespace: &namespace, policies: &policies, now: jiff::Timestamp::now(), packing: None };
             match door {
                 Door::Mutate => self.judge.mutate(request, facts)?,
                 Door::Validate => self.judge.validate(request, facts)?,

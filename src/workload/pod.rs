@@ -39,6 +39,11 @@ impl<'t> Pod<'t> {
         self.node.get("metadata")
     }
 
+    /// `status`; templates have none, and neither do pods that were not created yet.
+    pub fn status(&self) -> Option<&'t Node<'t>> {
+        self.node.get("status")
+    }
+
     /// A label's value.
     pub fn label(&self, key: &str) -> Option<&'t str> {
         self.metadata()?.get("labels")?.str(key)

@@ -11,6 +11,7 @@ mod formats;
 mod mutate;
 mod review;
 mod secrecy;
+mod simulate;
 mod tables;
 mod yaml;
 

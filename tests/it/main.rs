@@ -9,6 +9,7 @@ mod cli;
 mod corpus;
 mod documents;
 mod image;
+mod packing;
 mod properties;
 mod secrets;
 mod semantics;

@@ -13,7 +13,7 @@ use supercargo::workload::Pod;
 
 use crate::support::*;
 
-mod dice;
+pub mod dice;
 mod objects;
 mod oracle;
 
@@ -92,7 +92,7 @@ fn holds(bytes: &[u8]) {
     } else {
         let author = if controller { Author::Controller } else { Author::Person };
         let mut editor = Editor::new(&tree);
-        mutators::stow(&profiles, &world.namespace, author, "", &mut editor).unwrap();
+        mutators::stow(&profiles, &world.namespace, author, "", None, &mut editor).unwrap();
         assert_eq!(editor.tree().to_value(), stored, "the patch leads to the edited copy");
     }
 
@@ -152,7 +152,12 @@ fn survives(bytes: &[u8]) {
     if answer.held_back.is_none() && answer.patch != json!([]) {
         assert_eq!(world.mutate(&Review { object: stored.clone(), ..review.clone() }).patch, json!([]));
     }
-    let facts = supercargo::engine::Facts { namespace: &world.namespace, policies: &world.policies, now: world.now };
+    let facts = supercargo::engine::Facts {
+        namespace: &world.namespace,
+        policies: &world.policies,
+        now: world.now,
+        packing: None,
+    };
     let check = |object: Value| {
         let request = supercargo::engine::create_request(Node::from(object), "scans");
         let _ = world.engine.check(&request, facts);

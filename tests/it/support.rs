@@ -79,7 +79,7 @@ impl World {
     }
 
     fn facts(&self) -> Facts<'_> {
-        Facts { namespace: &self.namespace, policies: &self.policies, now: self.now }
+        Facts { namespace: &self.namespace, policies: &self.policies, now: self.now, packing: None }
     }
 
     /// Through the wire and back, at the mutating door.

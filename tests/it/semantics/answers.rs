@@ -139,8 +139,12 @@ fn an_object_that_cannot_be_read_is_a_fault_and_no_refusal() {
     let review = String::from_utf8(review).unwrap().replace("\"replicas\":1", &format!("\"replicas\":{deep}"));
     // Either the envelope or the object says so; neither decides.
     if let Ok(request) = supercargo::review::read(review.as_bytes()) {
-        let facts =
-            supercargo::engine::Facts { namespace: &world.namespace, policies: &world.policies, now: world.now };
+        let facts = supercargo::engine::Facts {
+            namespace: &world.namespace,
+            policies: &world.policies,
+            now: world.now,
+            packing: None,
+        };
         let fault = world.engine.validate(&request, facts).unwrap_err().to_string();
         assert!(fault.contains("not readable as JSON"), "{fault}");
     }

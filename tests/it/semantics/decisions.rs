@@ -223,7 +223,12 @@ fn odd_envelopes() {
     let object = bytes.replace(&bad_deployment().to_string(), "null");
     let request = review::read(object.as_bytes()).unwrap();
     let world = shop();
-    let facts = supercargo::engine::Facts { namespace: &world.namespace, policies: &world.policies, now: world.now };
+    let facts = supercargo::engine::Facts {
+        namespace: &world.namespace,
+        policies: &world.policies,
+        now: world.now,
+        packing: None,
+    };
     assert!(world.engine.validate(&request, facts).unwrap().allowed());
     assert!(world.engine.mutate(&request, facts).unwrap().patch.0.is_empty());
 }

@@ -1,0 +1,203 @@
+//! How long scans of each kind run, learned from those that ended.
+//!
+//! A small histogram a kind, in steps of about the square root of two; old observations fade. Knows no clock: times come in.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::names::Hasher;
+use crate::workload::Pod;
+
+/// A duration falls into the first step that is not shorter: 1, 2, 3, 4, 6, 8, 12, … seconds, up to three days.
+const STEPS: [u32; 36] = {
+    let mut steps = [1; 36];
+    let mut index = 1;
+    while index < steps.len() {
+        let octave = index.div_ceil(2);
+        steps[index] = if index % 2 == 1 { 1 << octave } else { 3 << (octave - 1) };
+        index += 1;
+    }
+    steps
+};
+
+/// With fewer, the next broader kind is asked; five put the median of a histogram within one step of the truth mostly.
+const ENOUGH: u32 = 5;
+
+/// Past this many, all counts are halved, so that a scanner that has become faster is believed after a few hundred runs.
+const FULL: u32 = 512;
+
+/// Kinds that are remembered; at about 100 bytes each as JSON they fit into a ConfigMap (1 MiB) many times over.
+const KINDS: usize = 2_000;
+
+/// What scans have in common that take about as long: profiles and images, and more narrowly the group, too. Both are digests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kind {
+    narrow: u64,
+    broad: u64,
+}
+
+impl Kind {
+    /// The kind of a pod that `profiles` match, in a group. Versions of images do not count, or each upgrade would forget all.
+    pub fn of(pod: &Pod<'_>, profiles: &str, group: Option<&str>) -> Kind {
+        let mut hasher = Hasher::default();
+        hasher.part(profiles);
+        for container in pod.app_containers() {
+            hasher.part(unversioned(container.node().str("image").unwrap_or_default()));
+        }
+        let broad = hasher.finish();
+        if let Some(group) = group {
+            hasher.part(group);
+        }
+        Kind { narrow: hasher.finish(), broad }
+    }
+}
+
+/// The image without tag and digest.
+fn unversioned(image: &str) -> &str {
+    let image = image.split_once('@').map_or(image, |(image, _)| image);
+    match image.rsplit_once(':') {
+        Some((name, tag)) if !tag.contains('/') => name,
+        _ => image,
+    }
+}
+
+/// The histograms of all kinds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Lifetimes {
+    kinds: BTreeMap<u64, Sketch>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Sketch {
+    /// How many ended within each step; steps at the end that are zero are left out.
+    counts: Vec<u16>,
+    /// When the last one ended, in seconds since 1970: what was not seen for longest is forgotten first.
+    last: i64,
+}
+
+impl Lifetimes {
+    /// A pod of this kind ended at `at` (seconds since 1970) after `seconds`.
+    pub fn learn(&mut self, kind: Kind, seconds: u32, at: i64) {
+        for digest in [kind.narrow, kind.broad] {
+            if !self.kinds.contains_key(&digest) && self.kinds.len() >= KINDS {
+                let oldest = self.kinds.iter().min_by_key(|(digest, sketch)| (sketch.last, **digest));
+                if let Some(oldest) = oldest.map(|(digest, _)| *digest) {
+                    self.kinds.remove(&oldest);
+                }
+            }
+            self.kinds.entry(digest).or_default().count(seconds, at);
+            if kind.narrow == kind.broad {
+                break;
+            }
+        }
+    }
+
+    /// How many seconds a pod of this kind runs, if it is as most are: the median. `None` when too few were seen.
+    pub fn predict(&self, kind: Kind) -> Option<u32> {
+        [kind.narrow, kind.broad].iter().find_map(|digest| self.kinds.get(digest)?.median())
+    }
+
+    /// How many kinds are known.
+    pub fn len(&self) -> usize {
+        self.kinds.len()
+    }
+
+    /// Whether nothing was learned yet.
+    pub fn is_empty(&self) -> bool {
+        self.kinds.is_empty()
+    }
+}
+
+impl Sketch {
+    fn count(&mut self, seconds: u32, at: i64) {
+        let step = STEPS.partition_point(|step| *step < seconds).min(STEPS.len() - 1);
+        if self.counts.len() <= step {
+            self.counts.resize(step + 1, 0);
+        }
+        if let Some(count) = self.counts.get_mut(step) {
+            *count = count.saturating_add(1);
+        }
+        if self.total() > FULL {
+            self.counts.iter_mut().for_each(|count| *count /= 2);
+        }
+        self.last = self.last.max(at);
+    }
+
+    fn total(&self) -> u32 {
+        self.counts.iter().map(|count| u32::from(*count)).sum()
+    }
+
+    fn median(&self) -> Option<u32> {
+        let total = self.total();
+        if total < ENOUGH {
+            return None;
+        }
+        let mut below = 0;
+        let half = self.counts.iter().position(|count| {
+            below += u32::from(*count);
+            below * 2 >= total
+        });
+        // A sketch that was read from a file may have more steps than there are.
+        STEPS.get(half?).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::tree::Node;
+
+    fn kind(image: &str, group: &str) -> Kind {
+        let tree = Node::from(json!({"spec": {"containers": [{"image": image}]}}));
+        Kind::of(&Pod::new("", &tree), "scan", Some(group))
+    }
+
+    #[test]
+    fn the_steps_are_half_octaves() {
+        assert_eq!(STEPS[..8], [1, 2, 3, 4, 6, 8, 12, 16]);
+        assert!(STEPS.is_sorted());
+        assert_eq!(STEPS[35], 1 << 18);
+    }
+
+    #[test]
+    fn a_kind_is_known_by_its_image_before_its_group_is() {
+        let mut lifetimes = Lifetimes::default();
+        for seconds in [50, 60, 60, 63, 900] {
+            assert_eq!(lifetimes.predict(kind("r.io:5000/scan:2", "a")), None);
+            lifetimes.learn(kind("r.io:5000/scan:1", "a"), seconds, 0);
+        }
+        assert_eq!(lifetimes.predict(kind("r.io:5000/scan@sha256:0", "b")), Some(64));
+        assert_eq!(lifetimes.predict(kind("r.io:5000/other", "a")), None);
+        for _ in 0..5 {
+            lifetimes.learn(kind("r.io:5000/scan:1", "b"), 5, 0);
+        }
+        assert_eq!(lifetimes.predict(kind("r.io:5000/scan:1", "b")), Some(6));
+        assert_eq!(lifetimes.predict(kind("r.io:5000/scan:1", "a")), Some(64));
+    }
+
+    #[test]
+    fn a_scanner_that_has_become_faster_is_believed() {
+        let mut lifetimes = Lifetimes::default();
+        (0..600).for_each(|at| lifetimes.learn(kind("scan", "a"), 1000, at));
+        (0..600).for_each(|at| lifetimes.learn(kind("scan", "a"), 10, at));
+        assert_eq!(lifetimes.predict(kind("scan", "a")), Some(12));
+    }
+
+    #[test]
+    fn groups_come_and_go_without_a_leak_and_survive_a_restart() {
+        let mut lifetimes = Lifetimes::default();
+        for group in 0..10_000_u32 {
+            (0..5).for_each(|_| lifetimes.learn(kind("scan", &group.to_string()), 60, i64::from(group)));
+        }
+        assert_eq!(lifetimes.len(), KINDS);
+        assert_eq!(lifetimes.predict(kind("scan", "9999")), Some(64));
+        let text = serde_json::to_string(&lifetimes).unwrap();
+        assert!(text.len() < 500_000, "{}", text.len());
+        assert_eq!(serde_json::from_str::<Lifetimes>(&text).unwrap(), lifetimes);
+    }
+}

@@ -1,0 +1,308 @@
+//! How many nodes a set of jobs would take: the planner of the webhook against a model of kube-scheduler.
+//!
+//! Deterministic: time is counted in the jobs' own milliseconds, and chance is in the jobs that come in. What the model of the
+//! scheduler leaves out is said in `scheduler.rs`.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::bound::{Room, unused_nodes};
+use super::fit::{Needs, Term};
+use super::{Karpenter, Ledger, Lifetimes, NodeSeen, Options, Plan, PodSeen, Requests, Store, Uid, plan};
+use crate::policy::profile::Neighbours;
+use crate::tree::Node;
+use crate::workload::Pod;
+
+mod scheduler;
+
+pub use scheduler::Scoring;
+use scheduler::{Asking, Berth, Scheduler};
+
+/// What draws the pods of a group together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Nothing: the scheduler alone.
+    Plain,
+    /// Preferred podAffinity to the group on `kubernetes.io/hostname`.
+    Affinity,
+    /// The first rung of the ladder only.
+    Hint,
+    /// The ladder.
+    Ladder,
+}
+
+/// How a simulation is run.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// What draws pods together.
+    pub way: Way,
+    /// What the scheduler is set to.
+    pub scoring: Scoring,
+    /// Whether nodes that run other things may be filled.
+    pub neighbours: Neighbours,
+    /// How many pods are admitted before the scheduler has placed the first of them.
+    pub lead: usize,
+}
+
+/// A pod that comes, and how long it runs.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// As it is admitted.
+    pub pod: Node<'static>,
+    /// Its group: pods that podAffinity would draw together.
+    pub group: String,
+    /// Milliseconds from the beginning.
+    pub arrives: u64,
+    /// Milliseconds from its start to its end; `None`: longer than the simulation.
+    pub runs: Option<u64>,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Nodes that ran any of the jobs.
+    pub used: usize,
+    /// Those of them that ran nothing but fixtures before.
+    pub woken: usize,
+    /// Jobs that found no node.
+    pub pending: usize,
+    /// For how many milliseconds nodes ran any of the jobs, added up over the nodes.
+    pub node_millis: u64,
+    /// The node of each job, in the order in which the jobs were given.
+    pub places: Vec<Option<Arc<str>>>,
+}
+
+/// Runs jobs, which are in the order of their arrival, on nodes that run `running` already.
+pub fn run(nodes: &[NodeSeen], running: &[PodSeen], jobs: &[Job], lifetimes: &Lifetimes, setting: Setting) -> Report {
+    let mut simulation = Simulation::new(nodes, running, jobs, lifetimes, setting);
+    let mut ends: BinaryHeap<Reverse<(u64, usize)>> = BinaryHeap::new();
+    let mut queue = VecDeque::new();
+    for (index, job) in jobs.iter().enumerate() {
+        while let Some(Reverse((at, ended))) = ends.peek().copied().filter(|Reverse((at, _))| *at <= job.arrives) {
+            ends.pop();
+            simulation.end(ended, at);
+            // Room has come: pods that waited are tried again.
+            simulation.schedule(&mut queue, 0, at, &mut ends);
+        }
+        simulation.admit(index, job.arrives);
+        queue.push_back(index);
+        let last = jobs.get(index + 1).is_none_or(|next| next.arrives > job.arrives);
+        simulation.schedule(&mut queue, if last { 0 } else { setting.lead }, job.arrives, &mut ends);
+    }
+    while let Some(Reverse((at, ended))) = ends.pop() {
+        simulation.end(ended, at);
+        simulation.schedule(&mut queue, 0, at, &mut ends);
+    }
+    simulation.report(queue.len())
+}
+
+/// The fewest unused nodes that hold all jobs at once; `None` when there are too few.
+pub fn bound(nodes: &[NodeSeen], running: &[PodSeen], jobs: &[Job]) -> Option<usize> {
+    let berths = berths(nodes, running);
+    let room = |berth: &Berth| Room {
+        amounts: berth.node.allocatable.less(&berth.load.amounts),
+        pods: berth.node.pods.saturating_sub(berth.load.pods),
+    };
+    let (used, unused): (Vec<_>, Vec<_>) = berths.iter().partition(|berth| berth.load.is_used());
+    let demand: Vec<_> = jobs.iter().map(|job| Requests::of(&Pod::new("", &job.pod)).amounts).collect();
+    let rooms = |berths: Vec<&Berth>| berths.into_iter().map(room).collect::<Vec<_>>();
+    unused_nodes(&demand, &rooms(used), &rooms(unused))
+}
+
+fn berths(nodes: &[NodeSeen], running: &[PodSeen]) -> Vec<Berth> {
+    let mut berths = scheduler::in_zones(nodes);
+    let places: HashMap<Arc<str>, usize> =
+        berths.iter().enumerate().map(|(place, berth)| (Arc::clone(&berth.node.name), place)).collect();
+    for pod in running.iter().filter(|pod| !pod.ended) {
+        if let Some(berth) = pod.node.as_ref().and_then(|node| berths.get_mut(*places.get(node)?)) {
+            berth.add(pod, None);
+        }
+    }
+    berths
+}
+
+/// A job as it goes.
+struct Course {
+    seen: PodSeen,
+    asking: Asking,
+    place: Option<usize>,
+}
+
+struct Simulation<'s> {
+    berths: Vec<Berth>,
+    /// Whether each ran anything but fixtures in the beginning.
+    used_before: Vec<bool>,
+    /// How many of the jobs each runs, and since when.
+    busy: Vec<(usize, u64)>,
+    ever: HashSet<usize>,
+    node_millis: u64,
+    courses: Vec<Course>,
+    jobs: &'s [Job],
+    scheduler: Scheduler,
+    store: Store,
+    ledger: Ledger,
+    lifetimes: &'s Lifetimes,
+    setting: Setting,
+}
+
+impl<'s> Simulation<'s> {
+    fn new(
+        nodes: &[NodeSeen],
+        running: &[PodSeen],
+        jobs: &'s [Job],
+        lifetimes: &'s Lifetimes,
+        setting: Setting,
+    ) -> Self {
+        let mut store = Store::default();
+        for node in nodes {
+            store.apply_node(node.clone());
+        }
+        for pod in running {
+            store.apply_pod(pod.clone(), lifetimes);
+        }
+        let berths = berths(nodes, running);
+        Simulation {
+            used_before: berths.iter().map(|berth| berth.load.is_used()).collect(),
+            busy: vec![(0, 0); berths.len()],
+            ever: HashSet::new(),
+            node_millis: 0,
+            courses: Vec::with_capacity(jobs.len()),
+            jobs,
+            scheduler: Scheduler::new(setting.scoring),
+            store,
+            ledger: Ledger::default(),
+            lifetimes,
+            setting,
+            berths,
+        }
+    }
+
+    /// Plans a pod, and stores it.
+    fn admit(&mut self, index: usize, at: u64) {
+        let Some(job) = self.jobs.get(index) else { return };
+        let pod = Pod::new("", &job.pod);
+        let options = Options {
+            namespace: "scans",
+            profiles: "scan",
+            group: Some(&job.group),
+            neighbours: self.setting.neighbours,
+            max_per_node: 0,
+            karpenter: Karpenter::Ladder,
+            volumes: &[],
+        };
+        let (now, seconds) = (time(at), i64::try_from(at / 1000).unwrap_or(i64::MAX));
+        let mut terms: Vec<Value> = Vec::new();
+        let mut planned = None;
+        if matches!(self.setting.way, Way::Hint | Way::Ladder) {
+            let snapshot = self.store.snapshot(now);
+            if let Plan::Ladder(ladder) = plan(&pod, &snapshot, &self.ledger, self.lifetimes, &options, now) {
+                planned = Some(Arc::clone(&ladder.reservation.node));
+                let rungs = if self.setting.way == Way::Hint { 1 } else { ladder.terms.len() };
+                terms.extend(ladder.terms.into_iter().take(rungs));
+                // Its pod is seen at once: as if the watch did not lag.
+                let key = ladder.reservation.key;
+                self.ledger.reserve(ladder.reservation, now);
+                self.ledger.seen(key, planned.as_deref().unwrap_or_default());
+            }
+        }
+        let needs = Needs::of(&pod, &[]);
+        let seen = PodSeen {
+            uid: Uid::from(&*format!("job-{index}")),
+            key: 0,
+            node: None,
+            planned,
+            created: seconds,
+            started: None,
+            ended: false,
+            requests: needs.requests.clone(),
+            part: super::Part::Scan,
+            profiles: Some(Arc::from(options.profiles)),
+            kind: Some(super::Kind::of(&pod, options.profiles, options.group)),
+            ran: None,
+        };
+        self.store.apply_pod(seen.clone(), self.lifetimes);
+        let asking = Asking {
+            needs,
+            terms: terms.into_iter().map(Node::from).filter_map(|term| weighted(&term)).collect(),
+            group: (self.setting.way == Way::Affinity).then(|| job.group.clone()),
+        };
+        self.courses.push(Course { seen, asking, place: None });
+    }
+
+    /// Lets the scheduler place pods until no more than `lead` are left that it has not tried.
+    fn schedule(
+        &mut self,
+        queue: &mut VecDeque<usize>,
+        lead: usize,
+        at: u64,
+        ends: &mut BinaryHeap<Reverse<(u64, usize)>>,
+    ) {
+        let tries = queue.len().saturating_sub(lead);
+        for _ in 0..tries {
+            let Some(index) = queue.pop_front() else { return };
+            if !self.place(index, at) {
+                queue.push_back(index);
+            } else if let Some(runs) = self.jobs.get(index).and_then(|job| job.runs) {
+                ends.push(Reverse((at + runs, index)));
+            }
+        }
+    }
+
+    fn place(&mut self, index: usize, at: u64) -> bool {
+        let Some(course) = self.courses.get_mut(index) else { return false };
+        let Some(place) = self.scheduler.place(&self.berths, &course.asking) else { return false };
+        let (Some(berth), Some(busy)) = (self.berths.get_mut(place), self.busy.get_mut(place)) else { return false };
+        course.place = Some(place);
+        course.seen.node = Some(Arc::clone(&berth.node.name));
+        course.seen.started = i64::try_from(at / 1000).ok();
+        berth.add(&course.seen, course.asking.group.as_deref());
+        self.store.apply_pod(course.seen.clone(), self.lifetimes);
+        if busy.0 == 0 {
+            busy.1 = at;
+        }
+        busy.0 += 1;
+        self.ever.insert(place);
+        true
+    }
+
+    fn end(&mut self, index: usize, at: u64) {
+        let Some(course) = self.courses.get_mut(index) else { return };
+        let Some(place) = course.place else { return };
+        let (Some(berth), Some(busy)) = (self.berths.get_mut(place), self.busy.get_mut(place)) else { return };
+        berth.remove(&course.seen, course.asking.group.as_deref());
+        busy.0 -= 1;
+        if busy.0 == 0 {
+            self.node_millis += at - busy.1;
+        }
+        self.store.apply_pod(PodSeen { ended: true, ..course.seen.clone() }, self.lifetimes);
+    }
+
+    fn report(self, pending: usize) -> Report {
+        let name = |course: &Course| Some(Arc::clone(&self.berths.get(course.place?)?.node.name));
+        Report {
+            used: self.ever.len(),
+            woken: self.ever.iter().filter(|place| self.used_before.get(**place) == Some(&false)).count(),
+            pending,
+            node_millis: self.node_millis,
+            places: self.courses.iter().map(name).collect(),
+        }
+    }
+}
+
+fn weighted(term: &Node<'_>) -> Option<(u64, Term)> {
+    let Some(Node::Number(weight)) = term.get("weight") else { return None };
+    Some((weight.as_u64()?, Term::read(term.get("preference")?)))
+}
+
+fn time(millis: u64) -> Timestamp {
+    Timestamp::from_millisecond(i64::try_from(millis).unwrap_or(i64::MAX)).unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+// Durations and ratios of a test are no amounts.
+#[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, clippy::cast_sign_loss)]
+mod tests;

@@ -1,0 +1,188 @@
+use serde_json::{Value, json};
+
+use super::*;
+
+fn node(name: &str, extra: Value) -> NodeSeen {
+    let mut node = json!({
+        "metadata": {"name": name, "labels": {"zone": "a"}},
+        "status": {
+            "allocatable": {"cpu": "4", "memory": "16Gi", "pods": "110"},
+            "conditions": [{"type": "Ready", "status": "True"}],
+        },
+    });
+    json_patch::merge(&mut node, &extra);
+    NodeSeen::read(&Node::from(node)).unwrap()
+}
+
+fn scan(extra: Value) -> Value {
+    let mut pod = json!({
+        "metadata": {"generateName": "scan-", "ownerReferences": [{"uid": "1", "controller": true}]},
+        "spec": {"containers": [{"image": "scan:1", "resources": {"requests": {"cpu": "500m", "memory": "1Gi"}}}]},
+    });
+    json_patch::merge(&mut pod, &extra);
+    pod
+}
+
+#[derive(Default)]
+struct World {
+    store: Store,
+    ledger: Ledger,
+    lifetimes: Lifetimes,
+    pods: u32,
+}
+
+const OPTIONS: Options<'_> = Options {
+    namespace: "scans",
+    profiles: "scan",
+    group: None,
+    neighbours: Neighbours::Any,
+    max_per_node: 0,
+    karpenter: Karpenter::Auto(None),
+    volumes: &[],
+};
+
+impl World {
+    fn with(nodes: &[&str]) -> World {
+        let mut world = World::default();
+        for name in nodes {
+            world.store.apply_node(node(name, json!({})));
+        }
+        world
+    }
+
+    /// A pod of something else, bound.
+    fn runs(mut self, node: &str, cpu: &str) -> World {
+        self.pods += 1;
+        let pod = Node::from(json!({"metadata": {"uid": self.pods.to_string()},
+            "spec": {"nodeName": node, "containers": [{"resources": {"requests": {"cpu": cpu}}}]}}));
+        self.store.apply_pod(PodSeen::read(&pod, &[]).unwrap(), &self.lifetimes);
+        self
+    }
+
+    fn plan_with(&mut self, pod: Value, options: &Options<'_>) -> Plan {
+        let tree = Node::from(pod);
+        let now = Timestamp::UNIX_EPOCH;
+        let snapshot = self.store.snapshot(now);
+        plan(&Pod::new("", &tree), &snapshot, &self.ledger, &self.lifetimes, options, now)
+    }
+
+    fn plan(&mut self, pod: Value) -> Plan {
+        self.plan_with(pod, &OPTIONS)
+    }
+
+    fn ladder(&mut self, pod: Value) -> Ladder {
+        match self.plan(pod) {
+            Plan::Ladder(ladder) => ladder,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn names(ladder: &Ladder) -> Vec<&str> {
+    ladder.rungs.iter().map(|rung| &*rung.node).collect()
+}
+
+#[test]
+fn the_fullest_node_with_room_comes_first_and_the_unused_last() {
+    let mut world = World::with(&["a", "b", "c", "d", "e"]).runs("b", "1").runs("c", "3").runs("d", "3800m");
+    let ladder = world.ladder(scan(json!({})));
+    assert_eq!(names(&ladder)[..2], ["c", "b"]);
+    let mut rest = names(&ladder)[2..].to_vec();
+    rest.sort_unstable();
+    assert_eq!(rest, ["a", "e"], "d is full");
+    assert_eq!(ladder.rungs.iter().map(|rung| rung.weight).collect::<Vec<_>>(), [100, 50, 25, 13]);
+    assert_eq!(
+        ladder.terms[0],
+        json!({"weight": 100, "preference": {"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["c"]}]}})
+    );
+    assert_eq!((&*ladder.reservation.node, ladder.reservation.requests.amounts.cpu), ("c", 500));
+}
+
+#[test]
+fn what_was_planned_counts_as_used() {
+    let mut world = World::with(&["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"]);
+    let mut nodes = std::collections::BTreeMap::new();
+    for index in 0..20 {
+        let ladder = world.ladder(scan(json!({"metadata": {"generateName": format!("scan-{index}-")}})));
+        assert_eq!(ladder.rungs.len(), 8);
+        *nodes.entry(ladder.rungs[0].node.to_string()).or_insert(0) += 1;
+        world.ledger.reserve(ladder.reservation, Timestamp::UNIX_EPOCH);
+    }
+    assert_eq!(nodes.into_values().collect::<Vec<_>>().iter().sum::<i32>(), 20);
+    assert_eq!(
+        world.ledger.held().filter(|(_, load)| load.amounts.cpu == 4000).count(),
+        2,
+        "eight on a node of four cores"
+    );
+    assert_eq!(world.ledger.held().count(), 3);
+}
+
+#[test]
+fn a_pod_that_is_not_scheduled_now_by_the_usual_scheduler_gets_no_ladder() {
+    for spec in
+        [json!({"schedulingGates": [{"name": "kueue"}]}), json!({"schedulerName": "volcano"}), json!({"nodeName": "a"})]
+    {
+        assert_eq!(World::with(&["a"]).plan(scan(json!({"spec": spec}))), Plan::Affinity, "{spec}");
+    }
+    assert_eq!(World::default().plan(scan(json!({}))), Plan::Nothing);
+}
+
+#[test]
+fn an_old_or_unknown_karpenter_gets_no_ladder() {
+    let mut world = World::with(&["a"]);
+    let plans = |world: &mut World, karpenter| {
+        matches!(world.plan_with(scan(json!({})), &Options { karpenter, ..OPTIONS }), Plan::Ladder(_))
+    };
+    assert!(plans(&mut world, Karpenter::Auto(None)), "there is none");
+    assert!(!plans(&mut world, Karpenter::Auto(Some((1, 4)))), "it may not have made a node yet");
+    world.store.apply_node(node("k", json!({"metadata": {"labels": {"karpenter.sh/nodepool": "default"}}})));
+    assert!(!plans(&mut world, Karpenter::Auto(None)));
+    assert!(plans(&mut world, Karpenter::Auto(Some((1, 5)))) && plans(&mut world, Karpenter::Ladder));
+    assert!(!plans(&mut world, Karpenter::Affinity));
+    world.store.remove_node("k");
+    assert!(plans(&mut world, Karpenter::Auto(None)), "it is gone");
+}
+
+#[test]
+fn the_authors_heaviest_preference_is_repeated_and_kept() {
+    let mut world = World::with(&["a"]).runs("a", "2");
+    world.store.apply_node(node("b", json!({"metadata": {"labels": {"zone": "b"}}})));
+    let zone = |zone: &str| json!([{"key": "zone", "operator": "In", "values": [zone]}]);
+    let preferred = json!([
+        {"weight": 10, "preference": {"matchExpressions": zone("a")}},
+        {"weight": 50, "preference": {"matchExpressions": zone("b"), "matchFields": [{"key": "metadata.name", "operator": "NotIn", "values": ["x"]}]}},
+        {"weight": 50, "preference": {"matchExpressions": zone("c")}},
+    ]);
+    let affinity = json!({"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": preferred}});
+    let ladder = world.ladder(scan(json!({"spec": {"affinity": affinity}})));
+    assert_eq!(names(&ladder), ["b"], "a is fuller, but not what the author wants");
+    assert_eq!(ladder.terms[0]["preference"]["matchExpressions"], zone("b"));
+}
+
+#[test]
+fn pods_that_end_together_sit_together() {
+    let mut world = World::with(&["a", "b"]);
+    let kind = |image: &str| {
+        let tree = Node::from(json!({"spec": {"containers": [{"image": image}]}}));
+        Kind::of(&Pod::new("", &tree), "scan", None)
+    };
+    (0..9).for_each(|_| {
+        world.lifetimes.learn(kind("short"), 60, 0);
+        world.lifetimes.learn(kind("long"), 7000, 0);
+    });
+    for (index, (node, image)) in [("a", "short"), ("b", "long")].into_iter().enumerate() {
+        let pod = Node::from(json!({
+            "metadata": {"uid": format!("{index}"), "annotations": {"supercargo.dev/profile": "scan"}},
+            "spec": {"nodeName": node, "containers": [{"image": image, "resources": {"requests": {"cpu": "1", "memory": "1Gi"}}}]},
+            "status": {"startTime": "1970-01-01T00:00:00Z"},
+        }));
+        world.store.apply_pod(PodSeen::read(&pod, &[]).unwrap(), &world.lifetimes);
+    }
+    let mut first = |image: &str| {
+        let mut pod = scan(json!({}));
+        pod["spec"]["containers"][0]["image"] = json!(image);
+        world.ladder(pod).rungs[0].node.to_string()
+    };
+    assert_eq!(first("long:2"), "b", "a would be kept in use for it");
+    assert_eq!(first("unknown"), "a", "nothing is known of it: best fit, then the name");
+}
