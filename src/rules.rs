@@ -145,16 +145,21 @@ impl<'t> Input<'t> {
     fn searched(&self) -> &Searched {
         self.searched.get_or_init(|| {
             let mut findings = Vec::new();
+            let mut dropped = false;
             let options =
                 secrets::Options { password_hashes: self.search.password_hashes, ..secrets::Options::default() };
             let scanned = secrets::scan(&self.workload, &options, &mut |detection| {
+                if findings.len() == MOST_FINDINGS {
+                    dropped = true;
+                    return;
+                }
                 findings.push(Found {
                     finding: embedded_secret::finding(&detection, self.digester, self.search.fingerprints),
                     password_hash: detection.kind.is_password_hash(),
                     doubtful: detection.doubtful,
                 });
             });
-            Searched { findings, complete: scanned.complete }
+            Searched { findings, complete: scanned.complete && !dropped }
         })
     }
 }

@@ -141,8 +141,9 @@ enum LogLevel {
 pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let _flush = log::start(arguments.log_format, arguments.log_level)?;
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
-    // Two, so that one that takes for ever does not stop all others; half of the cores stay with the small ones.
-    let large = (cores / 2).max(2);
+    // Half of the cores stay with the small ones. What one large review costs is bounded (tree.rs, secrets/), so that on two
+    // cores one at a time is enough, and the others wait for milliseconds.
+    let large = (cores / 2).max(1);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         // With one worker a request would wait for whatever else the worker does.
         .worker_threads(cores.max(2))

@@ -90,7 +90,7 @@ pub(super) struct When {
 /// The smaller, the sooner: by how much longer the node would be kept in use, in coarse steps, then best fit.
 ///
 /// In this order, since a node that is not prolonged costs nothing more, however badly the pod fits (simulated, scans of forty known
-/// kinds over two hours, twelve runs: 3 to 6 % fewer node-seconds than best fit alone; with the order turned round at most 2 %).
+/// kinds over two hours, twelve runs: 3 to 6 % fewer node-seconds than best fit alone; with the order turned round about half of that).
 type Rank = (u64, u64);
 
 fn rank(needs: &Needs, node: &NodeSeen, load: &Totals, when: Option<When>) -> Rank {
