@@ -128,13 +128,13 @@ fn print(format: Format, planned: &[Planned]) -> anyhow::Result<()> {
 }
 
 /// The file, as it was read.
-struct Text {
+pub(super) struct Text {
     file: File,
     text: String,
 }
 
 impl Text {
-    fn read(path: &Path) -> anyhow::Result<Text> {
+    pub(super) fn read(path: &Path) -> anyhow::Result<Text> {
         let found = source::find(&[path.to_owned()]);
         if let Some(problem) = found.problems.first() {
             bail!("{problem}");
@@ -148,7 +148,7 @@ impl Text {
     }
 
     /// What the file asks for; else says all that is wrong with it, and fails.
-    fn batch(&self, nodes: &[NodeSeen]) -> anyhow::Result<Batch> {
+    pub(super) fn batch(&self, nodes: &[NodeSeen]) -> anyhow::Result<Batch> {
         let (tree, marks) = self.file.value(&self.text).map_err(|problem| anyhow!("{problem}"))?;
         let (batch, problems) = batch::read(&tree);
         let mut all = problems.list();

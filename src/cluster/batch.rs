@@ -86,7 +86,9 @@ async fn make_one(client: Client, planned: Planned) -> Input {
         {
             let there = status.message.contains("field is immutable") || status.code == 409;
             let message = if there {
-                "a Job of this name is there, and not of this run: delete it, or call this one differently".to_owned()
+                // A Job's template cannot be changed, be it of another run or of an older file.
+                let remove = format!("kubectl delete job {} -n {}", key.name, key.namespace);
+                format!("another Job of this name is there: remove it ({remove}), or call this one differently")
             } else {
                 status.message.clone()
             };

@@ -27,6 +27,7 @@ const AT_ONCE: usize = 1000;
 const CLEANUP: Duration = Duration::from_secs(60);
 
 #[derive(clap::Args)]
+#[group(id = "watching")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(super) struct Arguments {
     /// Watch the jobs until all have ended (this is what happens anyway)
@@ -125,7 +126,7 @@ impl Course {
     async fn follow(&mut self, inputs: impl Stream<Item = Input>, timeout: Option<u32>) -> anyhow::Result<Stop> {
         let begin = Instant::now();
         let mut inputs = pin!(inputs);
-        let mut interrupted = pin!(tokio::signal::ctrl_c());
+        let mut interrupted = pin!(interrupted());
         let mut late = pin!(async {
             match timeout {
                 Some(seconds) => tokio::time::sleep(Duration::from_secs(seconds.into())).await,
@@ -138,7 +139,7 @@ impl Course {
             let mut stop = None;
             tokio::select! {
                 biased;
-                _ = &mut interrupted => stop = Some(Stop::Interrupted),
+                () = &mut interrupted => stop = Some(Stop::Interrupted),
                 () = &mut late => stop = Some(Stop::TimedOut),
                 _ = steps.tick() => self.progress.tick(begin.elapsed()),
                 input = inputs.next() => match input {
@@ -255,7 +256,7 @@ impl Course {
                 Err(error) => said(&error),
             },
             () = tokio::time::sleep(CLEANUP) => "the cluster does not answer".to_owned(),
-            _ = tokio::signal::ctrl_c() => "stopped, as you asked".to_owned(),
+            () = interrupted() => "stopped, as you asked".to_owned(),
         };
         complain("error", format_args!("cannot remove the Jobs: {why}\nto do it by hand:\n{}", self.removal()));
         Ok(false)
@@ -263,6 +264,15 @@ impl Course {
 
     fn removal(&self) -> String {
         batch::commands(&self.options.run, self.namespaces.iter().map(String::as_str))
+    }
+}
+
+/// Ctrl-C, or the SIGTERM of a CI that gives up.
+async fn interrupted() {
+    let mut terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).ok();
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        Some(_) = async { terminated.as_mut()?.recv().await } => {}
     }
 }
 
