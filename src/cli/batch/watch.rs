@@ -157,6 +157,8 @@ impl Course {
                     }
                 },
             }
+            // Counts the nodes that what came in has changed.
+            self.progress.tick(begin.elapsed());
             for line in self.progress.lines() {
                 self.screen.say(&line.to_string())?;
             }
@@ -164,7 +166,6 @@ impl Course {
                 stop = Some(Stop::Done);
             }
             if let Some(stop) = stop {
-                self.progress.tick(begin.elapsed());
                 return Ok(stop);
             }
             self.screen.draw(&self.progress);
@@ -272,7 +273,7 @@ async fn interrupted() {
     let mut terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).ok();
     tokio::select! {
         _ = tokio::signal::ctrl_c() => {}
-        Some(_) = async { terminated.as_mut()?.recv().await } => {}
+        Some(()) = async { terminated.as_mut()?.recv().await } => {}
     }
 }
 
