@@ -72,6 +72,30 @@ fn every_command_in_the_readme_is_run_somewhere() {
 }
 
 #[test]
+fn the_document_on_batches_shows_what_works() {
+    let document = read("docs/batch.md");
+    let commands = blocks(&document, "sh");
+    let commands: Vec<&str> = commands.iter().flat_map(|block| block.lines()).map(command).collect();
+    assert!(commands.len() >= 2);
+    for line in commands {
+        let arguments = line.strip_prefix("supercargo ").expect(line);
+        let output = supercargo(&arguments.split_whitespace().collect::<Vec<_>>());
+        assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("batch.json");
+    std::fs::write(&file, &blocks(&document, "json")[0]).unwrap();
+    for file in [file.to_str().unwrap(), "manifests/examples/batch.json"] {
+        let printed = supercargo(&["batch", file, "-o", "yaml", "-n", "scans-demo"]);
+        std::fs::write(folder.path().join("jobs.yaml"), printed.stdout).unwrap();
+        let jobs = folder.path().join("jobs.yaml");
+        let facts = ["--facts", "manifests/examples/namespace.yaml", jobs.to_str().unwrap()];
+        let output = supercargo(&[&["check", "--fail-on", "warn"], &facts[..]].concat());
+        assert!(output.status.success(), "{file}: {}", String::from_utf8_lossy(&output.stdout));
+    }
+}
+
+#[test]
 fn our_own_manifests_pass_our_own_check() {
     for path in ["install", "overlays", "networkpolicies", "efs", "rbac", "mtls", "examples/good", "examples/group"] {
         let path = format!("manifests/{path}");
