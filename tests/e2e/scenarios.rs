@@ -14,6 +14,7 @@ mod nets;
 mod owners;
 mod packing;
 mod ratchet;
+mod samples;
 mod stow;
 mod untouched;
 
@@ -27,6 +28,8 @@ pub const SCENARIOS: &[(&str, Scenario)] = &[
     ("mtls_api_server_shows_its_certificate", |plane| Box::pin(mtls::api_server_shows_its_certificate(plane))),
     ("mtls_answers_the_api_server_only", |plane| Box::pin(mtls::answers_the_api_server_only(plane))),
     ("manifests_install_twice_and_uninstall", |plane| Box::pin(manifests::install_twice_and_uninstall(plane))),
+    ("samples_are_what_the_api_server_knows", |plane| Box::pin(samples::are_what_the_api_server_knows(plane))),
+    ("samples_spare_capacity_makes_way", |plane| Box::pin(samples::spare_capacity_makes_way(plane))),
     ("stow_equips_the_pod_and_leaves_the_job_alone", |plane| {
         Box::pin(stow::equips_the_pod_and_leaves_the_job_alone(plane))
     }),

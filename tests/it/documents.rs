@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::*;
 
@@ -97,7 +97,9 @@ fn the_document_on_batches_shows_what_works() {
 
 #[test]
 fn our_own_manifests_pass_our_own_check() {
-    for path in ["install", "overlays", "networkpolicies", "efs", "rbac", "mtls", "examples/good", "examples/group"] {
+    for path in
+        ["install", "overlays", "networkpolicies", "efs", "rbac", "mtls", "samples", "examples/good", "examples/group"]
+    {
         let path = format!("manifests/{path}");
         let output = supercargo(&["check", "--fail-on", "warn", "--facts", "manifests/examples/namespace.yaml", &path]);
         // A Job of the group brings an affinity that it does not need, to show what is said of it: no finding.
@@ -105,6 +107,52 @@ fn our_own_manifests_pass_our_own_check() {
     }
     let output = supercargo(&["check", "certs"]);
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// The documents of a file.
+fn documents(path: &str) -> Vec<Value> {
+    serde_saphyr::from_multiple(&read(path)).unwrap()
+}
+
+#[test]
+fn the_job_of_the_queue_is_a_scan() {
+    let mut queue = documents("manifests/samples/keda/scaledjob.yaml");
+    let scaled = queue.iter_mut().find(|document| document["kind"] == "ScaledJob").unwrap();
+    // What KEDA makes of it.
+    let job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "queue-scan-x"}, "spec": scaled["spec"]["jobTargetRef"].take()});
+    World::built_in().check(&job).assert_clean();
+    let mut pod = job["spec"]["template"].clone();
+    (pod["apiVersion"], pod["kind"]) = (json!("v1"), json!("Pod"));
+    let (stored, _) = World::built_in().admit(&Review::create(pod));
+    assert_eq!(stored["metadata"]["annotations"]["supercargo.dev/profile"], "scan");
+    assert_eq!(stored["spec"]["volumes"][0]["persistentVolumeClaim"]["claimName"], "scan-source");
+}
+
+#[test]
+fn the_samples_speak_of_one_pool() {
+    let profile = documents("manifests/samples/scan-pool/profile.yaml").remove(0);
+    let placement = &profile["spec"]["placement"];
+    let pool = &documents("manifests/samples/karpenter/nodepool.yaml")[0]["spec"]["template"];
+    assert_eq!(pool["metadata"]["labels"], placement["nodeSelector"]);
+    let taint = &pool["spec"]["taints"][0];
+    for key in ["key", "value", "effect"] {
+        assert_eq!(taint[key], placement["tolerations"][0][key]);
+    }
+    let spare = documents("manifests/samples/spare-capacity/spare-capacity.yaml");
+    let spare = spare.iter().find(|document| document["kind"] == "CronJob").unwrap();
+    let spare = &spare["spec"]["jobTemplate"]["spec"]["template"]["spec"];
+    assert_eq!(
+        (&spare["nodeSelector"], &spare["tolerations"]),
+        (&placement["nodeSelector"], &placement["tolerations"])
+    );
+
+    // Beside the built-in profile, which goes on packing.
+    let policies = BUILT_IN.iter().map(|text| yaml(text)).chain([profile.clone()]).collect();
+    let (stored, _) = World::from_values(policies).admit(&Review::create(scan_pod()));
+    assert_eq!(stored["metadata"]["annotations"]["supercargo.dev/profile"], "scan-pool,scan");
+    assert_eq!(stored["spec"]["nodeSelector"], placement["nodeSelector"]);
+    assert!(stored["spec"]["tolerations"].as_array().unwrap().contains(&placement["tolerations"][0]));
+    assert!(stored["spec"]["affinity"]["podAffinity"].is_object());
 }
 
 #[test]
