@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn mistakes(volume: Value, types: &VolumeTypes) -> Vec<(String, String)> {
+    fn mistakes(volume: &Value, types: &VolumeTypes) -> Vec<(String, String)> {
         let spec = serde_json::from_value(json!({"match": {}, "volumes": [volume]})).unwrap();
         let mut problems = Problems::default();
         check(&spec, types, &mut problems);
@@ -170,19 +170,19 @@ mod tests {
     #[test]
     fn a_type_that_is_granted_may_be_added_and_no_other() {
         let node = json!({"name": "v", "hostPath": {"path": "/var/cache"}});
-        let [(pointer, message)] = &mistakes(node.clone(), &VolumeTypes::default())[..] else { panic!("one mistake") };
+        let [(pointer, message)] = &mistakes(&node, &VolumeTypes::default())[..] else { panic!("one mistake") };
         assert_eq!(pointer, "/spec/volumes/0/hostPath");
         assert!(message.ends_with("or grant it with --allow-volume-type hostPath"), "{message}");
 
         let granting = VolumeTypes::granting(["hostPath".to_owned()]);
-        assert_eq!(mistakes(node, &granting), []);
-        assert_eq!(mistakes(json!({"name": "v", "emptyDir": {}}), &granting), []);
-        let [(_, message)] = &mistakes(json!({"name": "v", "secret": {"secretName": "s"}}), &granting)[..] else {
+        assert_eq!(mistakes(&node, &granting), []);
+        assert_eq!(mistakes(&json!({"name": "v", "emptyDir": {}}), &granting), []);
+        let [(_, message)] = &mistakes(&json!({"name": "v", "secret": {"secretName": "s"}}), &granting)[..] else {
             panic!("one mistake")
         };
         assert!(message.contains("csi, hostPath, or grant it with"), "{message}");
         // gitRepo runs a program as root on the node.
-        let [(_, message)] = &mistakes(json!({"name": "v", "gitRepo": {}}), &granting)[..] else {
+        let [(_, message)] = &mistakes(&json!({"name": "v", "gitRepo": {}}), &granting)[..] else {
             panic!("one mistake")
         };
         assert!(!message.contains("grant"), "{message}");
@@ -191,9 +191,9 @@ mod tests {
     #[test]
     fn a_type_means_nothing_without_its_fields() {
         let granting = VolumeTypes::granting(["projected".to_owned()]);
-        let empty = mistakes(json!({"name": "v", "projected": {"sources": []}}), &granting);
+        let empty = mistakes(&json!({"name": "v", "projected": {"sources": []}}), &granting);
         assert_eq!(empty[0].0, "/spec/volumes/0/projected/sources");
         let filled = json!({"name": "v", "projected": {"sources": [{"configMap": {"name": "c"}}]}});
-        assert_eq!(mistakes(filled, &granting), []);
+        assert_eq!(mistakes(&filled, &granting), []);
     }
 }
