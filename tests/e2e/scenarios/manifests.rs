@@ -39,8 +39,10 @@ pub async fn install_twice_and_uninstall(plane: &ControlPlane) -> Result<()> {
 
     // cert-manager is not here, so its overlay is built and not applied.
     ensure!(!kustomize(plane, "manifests/overlays/cert-manager").await?.is_empty(), "an empty overlay");
-    let overlay = path(&repository("manifests/overlays/mtls"))?;
-    kubectl(&["apply", "--dry-run=server", "-k", &overlay]).await.context("the mTLS overlay")?;
+    for overlay in ["fingerprints", "mtls", "policies"] {
+        let folder = path(&repository("manifests/overlays").join(overlay))?;
+        kubectl(&["apply", "--dry-run=server", "-k", &folder]).await.context(overlay)?;
+    }
 
     kubectl(&["delete", "mutatingwebhookconfiguration,validatingwebhookconfiguration", "zz-supercargo"]).await?;
     let install = path(&repository("manifests/install"))?;
