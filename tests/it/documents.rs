@@ -74,7 +74,17 @@ fn every_command_in_the_readme_is_run_somewhere() {
 
 #[test]
 fn our_own_manifests_pass_our_own_check() {
-    for path in ["install", "overlays", "networkpolicies", "efs", "rbac", "mtls", "examples/good", "examples/group"] {
+    for path in [
+        "install",
+        "overlays",
+        "networkpolicies",
+        "efs",
+        "rbac",
+        "mtls",
+        "monitoring",
+        "examples/good",
+        "examples/group",
+    ] {
         let path = format!("manifests/{path}");
         let output = supercargo(&["check", "--fail-on", "warn", "--facts", "manifests/examples/namespace.yaml", &path]);
         // A Job of the group brings an affinity that it does not need, to show what is said of it: no finding.
