@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use super::basis::{PolicyArguments, VolumeTypeArguments, load_policies};
-use super::explain::nearest;
 use super::{CLEAN, FAILED, REFUSED, complain, complain_of, schema};
+use crate::fields::nearest;
 use crate::output::count;
 use crate::policy::selector::LabelSelector;
 use crate::policy::{Guard, KINDS, PolicySet, Profile, VolumeTypes};

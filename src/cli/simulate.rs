@@ -1,15 +1,14 @@
 //! `supercargo simulate`: how many nodes a set of jobs would take.
 
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::ValueEnum;
-use serde::Deserialize;
 use serde_json::json;
 
+use super::batch::Text;
 use super::{CLEAN, complain_of};
 use crate::packing::simulate::{Job, Report, Scoring, Setting, Way, bound, run as simulate};
 use crate::packing::{Lifetimes, NodeSeen, PodSeen};
@@ -59,15 +58,6 @@ enum Format {
     Text,
     /// One JSON document
     Json,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct BatchJob {
-    job_name: String,
-    image: String,
-    request_mem: String,
-    request_cpu: String,
 }
 
 /// What the jobs are placed with, as it is printed.
@@ -180,12 +170,14 @@ impl Cluster {
 }
 
 fn batch_jobs(path: &Path) -> anyhow::Result<Vec<Job>> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let groups: BTreeMap<String, Vec<BatchJob>> = serde_json::from_str(&text)
-        .with_context(|| format!("{} is no batch, which is lists of jobs by group", path.display()))?;
-    let jobs = groups.iter().flat_map(|(group, jobs)| jobs.iter().map(move |job| (group, job)));
-    jobs.map(|(group, wanted)| job(group, &wanted.job_name, &wanted.image, &wanted.request_cpu, &wanted.request_mem))
-        .collect()
+    let batch = Text::read(path)?.batch(&[])?;
+    let jobs = batch.groups.iter().flat_map(|group| group.jobs.iter().map(move |job| (&group.name, job)));
+    let jobs = jobs.flat_map(|(group, wanted)| {
+        // As many pods as there are at once.
+        let pods = wanted.parallelism.unwrap_or(1).min(wanted.completions.unwrap_or(u32::MAX));
+        (0..pods).map(move |_| job(group, &wanted.name, &wanted.image, &wanted.request_cpu, &wanted.request_memory))
+    });
+    jobs.collect()
 }
 
 fn job(group: &str, name: &str, image: &str, cpu: &str, memory: &str) -> anyhow::Result<Job> {

@@ -1,6 +1,7 @@
 //! The table of scenarios; each runs alone, in a cluster without nodes, webhooks or namespaces of another.
 
 mod apply;
+mod batch;
 mod cluster;
 mod controllers;
 mod drain;
@@ -31,6 +32,11 @@ pub const SCENARIOS: &[(&str, Scenario)] = &[
         Box::pin(stow::equips_the_pod_and_leaves_the_job_alone(plane))
     }),
     ("packing_packs_jobs_of_a_group", |plane| Box::pin(packing::packs_jobs_of_a_group(plane))),
+    ("batch_runs_to_its_end_with_and_without_the_webhook", |plane| {
+        Box::pin(batch::runs_to_its_end_with_and_without_the_webhook(plane))
+    }),
+    ("batch_says_why_jobs_are_refused", |plane| Box::pin(batch::says_why_jobs_are_refused(plane))),
+    ("batch_waits_for_nodes_and_quotas", |plane| Box::pin(batch::waits_for_nodes_and_quotas(plane))),
     ("inspect_refuses_the_bad_examples", |plane| Box::pin(inspect::refuses_the_bad_examples(plane))),
     ("inspect_gives_programs_the_causes", |plane| Box::pin(inspect::gives_programs_the_causes(plane))),
     ("apply_examples_twice", |plane| Box::pin(apply::examples_twice(plane))),
