@@ -3,6 +3,7 @@
 mod apply;
 mod batch;
 mod cluster;
+mod controllers;
 mod drain;
 mod exemptions;
 mod inspect;
@@ -48,6 +49,8 @@ pub const SCENARIOS: &[(&str, Scenario)] = &[
     ("owners_judges_subresources", |plane| Box::pin(owners::judges_subresources(plane))),
     ("owners_keeps_network_labels", |plane| Box::pin(owners::keeps_network_labels(plane))),
     ("owners_deletion_always_works", |plane| Box::pin(owners::deletion_always_works(plane))),
+    ("controllers_each_kind_is_judged_once", |plane| Box::pin(controllers::each_kind_is_judged_once(plane))),
+    ("controllers_cron_jobs_go_on", |plane| Box::pin(controllers::cron_jobs_go_on(plane))),
     ("namespaces_limit_ranges_speak_first", |plane| Box::pin(namespaces::limit_ranges_speak_first(plane))),
     ("namespaces_pod_level_resources_stay", |plane| Box::pin(namespaces::pod_level_resources_stay(plane))),
     ("namespaces_other_injectors_get_along", |plane| Box::pin(namespaces::other_injectors_get_along(plane))),
