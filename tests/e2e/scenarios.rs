@@ -6,6 +6,7 @@ mod cluster;
 mod controllers;
 mod drain;
 mod exemptions;
+mod explain;
 mod inspect;
 mod large;
 mod manifests;
@@ -40,6 +41,7 @@ pub const SCENARIOS: &[(&str, Scenario)] = &[
     }),
     ("batch_says_why_jobs_are_refused", |plane| Box::pin(batch::says_why_jobs_are_refused(plane))),
     ("batch_waits_for_nodes_and_quotas", |plane| Box::pin(batch::waits_for_nodes_and_quotas(plane))),
+    ("explain_says_what_became_of_a_pod", |plane| Box::pin(explain::says_what_became_of_a_pod(plane))),
     ("inspect_refuses_the_bad_examples", |plane| Box::pin(inspect::refuses_the_bad_examples(plane))),
     ("inspect_gives_programs_the_causes", |plane| Box::pin(inspect::gives_programs_the_causes(plane))),
     ("apply_examples_twice", |plane| Box::pin(apply::examples_twice(plane))),
