@@ -10,6 +10,11 @@ use kube::{Client, Config};
 
 pub mod facts;
 mod index;
+mod karpenter;
+pub mod ledger;
+mod object;
+mod pulse;
+pub mod snapshot;
 
 /// Who to ask: the cluster that this pod runs in, or the one that the kubeconfig names.
 pub async fn connect(kubeconfig: Option<&Path>) -> anyhow::Result<Client> {

@@ -4,6 +4,7 @@
 //! arguments; the same arguments give the same [`Plan`]. Knows nothing of who watches the cluster (cluster/) or of how a
 //! pod is edited (mutators/placement.rs).
 
+use std::fmt::Debug;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -41,16 +42,26 @@ const KARPENTER_READS_PAST_NAMES: (u32, u32) = (1, 5);
 /// What is known of the cluster when a pod comes, for packing only.
 #[derive(Clone, Copy, Debug)]
 pub struct View<'f> {
-    /// Nodes and what runs on them.
-    pub snapshot: &'f Snapshot,
-    /// What was planned and is not seen yet.
-    pub ledger: &'f Ledger,
+    /// Nodes and what runs on them, and what was planned.
+    pub state: &'f dyn State,
     /// How long scans run.
     pub lifetimes: &'f Lifetimes,
     /// Whether terms that name nodes may be used.
     pub karpenter: Karpenter,
     /// When the pod came: decides which plans are out of date, and when scans should end.
     pub now: Timestamp,
+}
+
+/// What a plan stands on. Asked when a plan needs it and not before, so that whoever has to lock the ledger can do it then.
+pub trait State: Debug {
+    /// The nodes and what runs on them, and what was planned and is not seen yet; the same at every call.
+    fn get(&self) -> (&Snapshot, &Ledger);
+}
+
+impl State for (&Snapshot, &Ledger) {
+    fn get(&self) -> (&Snapshot, &Ledger) {
+        *self
+    }
 }
 
 /// Whether terms that name nodes may be used, as Karpenter before 1.5 never makes a node for a pod that has one.

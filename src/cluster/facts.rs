@@ -11,7 +11,7 @@ use k8s_openapi::api::core::v1;
 use kube::core::PartialObjectMeta;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, ResourceExt};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use super::index::{Entry, Index, Kept};
 use crate::facts::{Claim, Namespace};
@@ -25,6 +25,7 @@ const LIVE: Duration = Duration::from_millis(200);
 pub struct View {
     client: Client,
     index: RwLock<Index>,
+    listed: watch::Sender<bool>,
 }
 
 impl View {
@@ -33,7 +34,8 @@ impl View {
         client: Client,
         opened: impl FnOnce() + Send + 'static,
     ) -> (Arc<View>, impl Future<Output = ()> + Send + 'static) {
-        let view = Arc::new(View { client: client.clone(), index: RwLock::default() });
+        let view =
+            Arc::new(View { client: client.clone(), index: RwLock::default(), listed: watch::Sender::default() });
         let task = {
             let view = Arc::clone(&view);
             async move {
@@ -47,6 +49,7 @@ impl View {
                     namespaces.notified().await;
                     limit_ranges.notified().await;
                     // Claims are not waited for: as long as they are unknown nothing is said about them.
+                    view.listed.send_replace(true);
                     opened();
                     std::future::pending::<()>().await;
                 };
@@ -68,11 +71,8 @@ impl View {
         if name.is_empty() {
             return Some(Arc::default());
         }
-        if let Some(made) = self.read().made(name) {
-            return Some(made);
-        }
-        if let Some(made) = self.write().namespace(name) {
-            return Some(made);
+        if let Some(known) = self.known(name) {
+            return Some(known);
         }
         let api = Api::<v1::Namespace>::all(self.client.clone());
         match tokio::time::timeout(LIVE, api.get_metadata_opt(name)).await {
@@ -87,6 +87,18 @@ impl View {
             }
             Err(_) => None,
         }
+    }
+
+    /// What is known of a namespace, without asking anybody.
+    pub(super) fn known(&self, name: &str) -> Option<Arc<Namespace>> {
+        let made = self.read().made(name);
+        made.or_else(|| self.write().namespace(name))
+    }
+
+    /// Waits until namespaces and LimitRanges have been listed once.
+    pub(super) async fn listed(&self) {
+        // The sender lives in `self`, so this cannot fail.
+        let _ = self.listed.subscribe().wait_for(|listed| *listed).await;
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Index> {

@@ -150,7 +150,8 @@ fn plan(stowing: &Stowing<'_, '_>, profile: &Profile) -> Option<Plan> {
         karpenter: view.karpenter,
         volumes: &[],
     };
-    Some(packing::plan(&pod, view.snapshot, view.ledger, view.lifetimes, &options, view.now))
+    let (snapshot, ledger) = view.state.get();
+    Some(packing::plan(&pod, snapshot, ledger, view.lifetimes, &options, view.now))
 }
 
 /// The term that packs a pod; `None` when nothing says which pods belong together.

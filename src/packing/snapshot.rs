@@ -170,18 +170,18 @@ impl Store {
     ///
     /// It counts on the node that it is bound to until it has ended, however long it takes to terminate. A pending pod counts on
     /// the node that was planned for it, for half a minute after its creation; whether such a plan is to be believed is the
-    /// caller's choice, who can clear `planned`.
-    pub fn apply_pod(&mut self, mut pod: PodSeen, lifetimes: &Lifetimes) {
-        self.drop_pod(pod.uid);
+    /// caller's choice, who can clear `planned`. Returns whether it counted before.
+    pub fn apply_pod(&mut self, mut pod: PodSeen, lifetimes: &Lifetimes) -> bool {
+        let counted = self.drop_pod(pod.uid);
         let until = if pod.node.is_some() { FOR_GOOD } else { pod.created.saturating_add(PROMISE) };
         let place = match (&pod.node, &pod.planned) {
-            _ if pod.ended => return,
+            _ if pod.ended => return counted,
             (Some(node), _) => self.place_of(node),
             (None, Some(planned)) if self.promises.len() < PROMISES => match self.view.place(planned) {
                 Some(place) => place,
-                None => return,
+                None => return counted,
             },
-            _ => return,
+            _ => return counted,
         };
         if let Some(profiles) = &mut pod.profiles {
             self.profiles.share(profiles);
@@ -195,6 +195,7 @@ impl Store {
         }
         let row = Row { requests: pod.requests, run, slot: place, part: pod.part, list: self.list, until };
         self.pods.insert(pod.uid, row);
+        counted
     }
 
     /// A pod is gone, by its `metadata.uid`.
@@ -314,13 +315,14 @@ impl Store {
         }
     }
 
-    fn drop_pod(&mut self, uid: Uid) {
-        let Some(row) = self.pods.remove(&uid) else { return };
+    fn drop_pod(&mut self, uid: Uid) -> bool {
+        let Some(row) = self.pods.remove(&uid) else { return false };
         self.promises.remove(&(row.until, uid));
         if let Some(slot) = self.view.slot_mut(row.slot) {
             slot.load.remove(&row.requests, row.part, row.run.as_ref());
         }
         self.vacate(row.slot);
+        true
     }
 }
 

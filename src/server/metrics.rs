@@ -3,6 +3,7 @@
 //! Every label set is closed: kinds come from the table of workloads, rules and mutators from the program, so nothing that a
 //! client sends can make a new time series.
 
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -83,6 +84,64 @@ pub struct Metrics {
     pub certificate_reloads: Counter,
     /// Times that changed certificate files could not be used.
     pub certificate_reload_failures: Counter,
+    /// What is known of nodes and pods.
+    pub snapshot: SnapshotGauges,
+}
+
+/// The view of nodes and pods, as it was a second ago at most.
+#[derive(Clone)]
+pub struct SnapshotGauges {
+    /// Nodes in it.
+    pub nodes: Gauge,
+    /// Pods that count on a node.
+    pub pods: Gauge,
+    /// Seconds since the API server was last heard.
+    pub age: Gauge<f64, AtomicU64>,
+    /// 1 when pods are packed without it.
+    pub stale: Gauge,
+    /// Plans whose pods were not seen yet.
+    pub reservations: Gauge,
+    /// Kinds of scans of which a duration is known.
+    pub kinds: Gauge,
+}
+
+impl Default for SnapshotGauges {
+    fn default() -> Self {
+        let gauges = SnapshotGauges {
+            nodes: Gauge::default(),
+            pods: Gauge::default(),
+            age: Gauge::default(),
+            stale: Gauge::default(),
+            reservations: Gauge::default(),
+            kinds: Gauge::default(),
+        };
+        gauges.stale.set(1);
+        gauges
+    }
+}
+
+impl SnapshotGauges {
+    fn register(&self, registry: &mut Registry) {
+        registry.register("snapshot_nodes", "Nodes in the view that pods are packed by", self.nodes.clone());
+        registry.register("snapshot_pods", "Pods that count on a node of that view", self.pods.clone());
+        registry.register_with_unit(
+            "snapshot_age",
+            "Time since the API server was last heard on the watches of nodes and pods",
+            Unit::Seconds,
+            self.age.clone(),
+        );
+        registry.register(
+            "snapshot_stale",
+            "1 when there is no fresh view of the nodes, and pods are packed by podAffinity",
+            self.stale.clone(),
+        );
+        registry.register(
+            "reservations",
+            "Plans of this replica whose pods were not seen yet",
+            self.reservations.clone(),
+        );
+        registry.register("lifetime_kinds", "Kinds of scans of which durations were seen", self.kinds.clone());
+    }
 }
 
 /// What a review is counted under.
@@ -145,6 +204,7 @@ impl Default for Metrics {
             connections_open: Gauge::default(),
             certificate_reloads: Counter::default(),
             certificate_reload_failures: Counter::default(),
+            snapshot: SnapshotGauges::default(),
         };
         registry.register("build", "What is running", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         registry.register("reviews", "Reviews answered, by webhook and decision", metrics.reviews.clone());
@@ -184,6 +244,7 @@ impl Default for Metrics {
             "Changed certificate files that could not be used; the old ones stay",
             metrics.certificate_reload_failures.clone(),
         );
+        metrics.snapshot.register(&mut registry);
         Metrics { registry, ..metrics }
     }
 }
@@ -265,6 +326,8 @@ mod tests {
             r#"supercargo_review_duration_seconds_bucket{le="0.00005",webhook="validate"} 1"#,
             r#"supercargo_certificate_not_after_timestamp_seconds{certificate="server"} 1900000000"#,
             r#"supercargo_faults_total{reason="panic"} 1"#,
+            "supercargo_snapshot_stale 1",
+            "supercargo_snapshot_age_seconds 0",
             "supercargo_build_info{version=\"",
             "# EOF",
         ] {

@@ -1,0 +1,371 @@
+//! What the cluster says about nodes and pods, for packing.
+//!
+//! Two watches fill a [`Store`]; after each batch of events a [`Snapshot`] of it is published, which costs a pointer for
+//! every 64 nodes. Of an object nothing is kept but what packing/seen.rs reads. When the API server was not heard for a while
+//! there is no view, and pods are packed without.
+
+use std::cell::OnceCell;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use futures::{FutureExt, Stream, StreamExt};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1;
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Client, Resource};
+use serde::de::DeserializeOwned;
+use tokio::sync::Notify;
+use tokio::time::MissedTickBehavior;
+
+use super::facts;
+use super::karpenter;
+use super::ledger::{Book, Turn};
+use super::object::Object;
+use super::pulse::Pulse;
+use crate::packing::{Karpenter, Lifetimes, NodeSeen, PodSeen, Snapshot, Store};
+use crate::policy::profile::Mode;
+use crate::policy::{PolicySet, Profile};
+use crate::tree::Node;
+use crate::workload::Pod;
+
+/// After so many seconds the API server ends a watch, and it is opened anew where it ended. On an idle cluster that is the
+/// only sign of life: bookmarks come once a minute.
+const WATCH_SECONDS: u32 = 10;
+
+/// Events that are taken in before the next snapshot is published, if so many are there already.
+const BATCH: usize = 1_000;
+
+/// How often plans that were not kept are forgotten, new lifetimes published, and the metrics told.
+const TICK: Duration = Duration::from_secs(1);
+
+/// How the view is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Whether terms that name nodes may be used; with `Auto` the version is asked for.
+    pub karpenter: Karpenter,
+    /// For how long the API server may be silent before what is known of nodes and pods is not used any more.
+    pub stale_after: Duration,
+    /// For how long the start waits for the first view.
+    pub patience: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            karpenter: Karpenter::Auto(None),
+            stale_after: Duration::from_secs(30),
+            patience: Duration::from_secs(20),
+        }
+    }
+}
+
+/// What is known for packing.
+pub struct Live {
+    snapshot: ArcSwap<Snapshot>,
+    lifetimes: ArcSwap<Lifetimes>,
+    book: Book,
+    karpenter: Arc<ArcSwap<Karpenter>>,
+    nodes: Arc<Pulse>,
+    pods: Arc<Pulse>,
+    /// Both kinds have been listed, and what was listed is published.
+    listed: AtomicBool,
+    settings: Settings,
+}
+
+/// Figures for the metrics.
+#[derive(Clone, Copy, Debug)]
+pub struct Status {
+    /// Nodes in the view.
+    pub nodes: usize,
+    /// Pods that count on a node.
+    pub pods: usize,
+    /// How long ago the API server was heard on that watch that has been silent for longer.
+    pub age: Duration,
+    /// Whether pods are packed without the view.
+    pub stale: bool,
+    /// Plans of this replica whose pods were not seen yet.
+    pub reservations: usize,
+    /// Kinds of scans of which a duration was seen.
+    pub kinds: usize,
+}
+
+/// Keeps a [`Live`] up to date.
+pub struct Follower {
+    live: Arc<Live>,
+    client: Client,
+    namespaces: Arc<facts::View>,
+    policies: Arc<ArcSwap<PolicySet>>,
+    store: Store,
+    lifetimes: Lifetimes,
+    /// Whether `lifetimes` has changed since it was published.
+    learned: bool,
+    /// Which kinds have been listed once.
+    listed: [bool; 2],
+    /// Planned pods that have come into view: their reservations go when the snapshot that has them is published.
+    came: Vec<(u64, Arc<str>)>,
+}
+
+enum Event {
+    Node(watcher::Event<Object<v1::Node>>),
+    Pod(watcher::Event<Object<v1::Pod>>),
+}
+
+type Events = Pin<Box<dyn Stream<Item = watcher::Result<Event>> + Send>>;
+
+// === impl Live ===
+
+impl Live {
+    /// A view that knows nothing yet, and who fills it. Which plans of other replicas are believed is a question of
+    /// `policies` and `namespaces`.
+    pub fn new(
+        client: Client,
+        namespaces: Arc<facts::View>,
+        policies: Arc<ArcSwap<PolicySet>>,
+        settings: Settings,
+    ) -> (Arc<Live>, Follower) {
+        let live = Arc::new(Live {
+            snapshot: ArcSwap::default(),
+            lifetimes: ArcSwap::default(),
+            book: Book::default(),
+            karpenter: Arc::new(ArcSwap::from_pointee(settings.karpenter)),
+            nodes: Arc::default(),
+            pods: Arc::default(),
+            listed: AtomicBool::default(),
+            settings,
+        });
+        let follower = Follower {
+            live: Arc::clone(&live),
+            client,
+            namespaces,
+            policies,
+            store: Store::default(),
+            lifetimes: Lifetimes::default(),
+            learned: false,
+            listed: [false; 2],
+            came: Vec::new(),
+        };
+        (live, follower)
+    }
+
+    /// What a request may plan with; `None` when nothing is known, or nothing was heard for too long.
+    pub fn turn(&self) -> Option<Turn<'_>> {
+        self.is_fresh().then(|| Turn {
+            book: &self.book,
+            snapshot: &self.snapshot,
+            lifetimes: self.lifetimes.load_full(),
+            karpenter: **self.karpenter.load(),
+            state: OnceCell::new(),
+        })
+    }
+
+    fn is_fresh(&self) -> bool {
+        self.listed.load(Ordering::Acquire) && self.age() < self.settings.stale_after
+    }
+
+    fn age(&self) -> Duration {
+        self.nodes.age().max(self.pods.age())
+    }
+}
+
+// === impl Follower ===
+
+impl Follower {
+    /// Runs for as long as the program does. Calls `opened` once, when there is a first view or `patience` is over, and `report`
+    /// every second.
+    pub async fn run(mut self, opened: impl FnOnce() + Send, report: impl Fn(Status) + Send) {
+        // Notes that come before somebody waits for them are kept.
+        let (first_view, looked) = (Notify::new(), Notify::new());
+        let live = Arc::clone(&self.live);
+        let client = self.client.clone();
+        let version = async {
+            match live.settings.karpenter {
+                Karpenter::Auto(_) => {
+                    karpenter::follow(client, Arc::clone(&live.karpenter), || looked.notify_one()).await;
+                }
+                Karpenter::Ladder | Karpenter::Affinity => {
+                    looked.notify_one();
+                    std::future::pending::<()>().await;
+                }
+            }
+        };
+        let start = async {
+            let both = async {
+                first_view.notified().await;
+                looked.notified().await;
+            };
+            if tokio::time::timeout(live.settings.patience, both).await.is_err() {
+                tracing::warn!(
+                    "no view of the nodes yet, starting without: pods are packed by podAffinity until there is one"
+                );
+            }
+            opened();
+            std::future::pending::<()>().await;
+        };
+        let events = self.events();
+        let namespaces = Arc::clone(&self.namespaces);
+        let follow = async {
+            // Without them no pod would be known as one that a profile packs.
+            namespaces.listed().await;
+            self.follow(events, &first_view, &report).await;
+        };
+        // None of these ends by itself. When one does, the task ends, and with it the process.
+        tokio::select! {
+            () = follow => {}
+            () = version => {}
+            () = start => {}
+        }
+    }
+
+    fn events(&self) -> Events {
+        let nodes = watch::<v1::Node>(self.live.nodes.listen(self.client.clone()));
+        let pods = watch::<v1::Pod>(self.live.pods.listen(self.client.clone()));
+        let nodes = nodes.map(|event| event.map(Event::Node));
+        let pods = pods.map(|event| event.map(Event::Pod));
+        Box::pin(futures::stream::select(nodes, pods))
+    }
+
+    async fn follow(&mut self, mut events: Events, first_view: &Notify, report: &impl Fn(Status)) {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                event = events.next() => {
+                    let Some(event) = event else { return };
+                    self.take(event);
+                    for _ in 1..BATCH {
+                        match events.next().now_or_never() {
+                            Some(Some(event)) => self.take(event),
+                            Some(None) => return,
+                            None => break,
+                        }
+                    }
+                    self.publish();
+                    if self.listed == [true; 2] && !self.live.listed.swap(true, Ordering::AcqRel) {
+                        first_view.notify_one();
+                    }
+                }
+                _ = tick.tick() => {
+                    self.publish();
+                    if std::mem::take(&mut self.learned) {
+                        self.live.lifetimes.store(Arc::new(self.lifetimes.clone()));
+                    }
+                    report(self.status());
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, event: watcher::Result<Event>) {
+        match event {
+            // The stream waits longer after each error and then goes on; what is known stays in use until it is stale.
+            Err(error) => tracing::warn!("cannot watch nodes and pods for the moment: {error}"),
+            Ok(Event::Node(event)) => self.take_node(event),
+            Ok(Event::Pod(event)) => self.take_pod(event),
+        }
+    }
+
+    fn take_node(&mut self, event: watcher::Event<Object<v1::Node>>) {
+        match event {
+            watcher::Event::Init => self.store.list_nodes(),
+            watcher::Event::InitApply(object) | watcher::Event::Apply(object) => {
+                if let Some(node) = NodeSeen::read(&object.tree) {
+                    self.store.apply_node(node);
+                }
+            }
+            watcher::Event::InitDone => {
+                self.store.listed_nodes();
+                self.listed[0] = true;
+                tracing::info!("listed nodes");
+            }
+            watcher::Event::Delete(object) => {
+                if let Some(name) = object.tree.get("metadata").and_then(|metadata| metadata.str("name")) {
+                    self.store.remove_node(name);
+                }
+            }
+        }
+    }
+
+    fn take_pod(&mut self, event: watcher::Event<Object<v1::Pod>>) {
+        match event {
+            watcher::Event::Init => self.store.list_pods(),
+            watcher::Event::InitApply(object) | watcher::Event::Apply(object) => self.apply_pod(&object.tree),
+            watcher::Event::InitDone => {
+                self.store.listed_pods();
+                self.listed[1] = true;
+                tracing::info!(counted = self.store.pods(), "listed pods");
+            }
+            watcher::Event::Delete(object) => {
+                if let Some(uid) = object.tree.get("metadata").and_then(|metadata| metadata.str("uid")) {
+                    self.store.remove_pod(uid);
+                }
+            }
+        }
+    }
+
+    fn apply_pod(&mut self, tree: &Node<'_>) {
+        let policies = self.policies.load();
+        let profile = packed_by(&policies, &self.namespaces, &Pod::new("", tree));
+        let group_by = profile.map(|profile| &*profile.spec.placement.group_by).unwrap_or_default();
+        let Some(mut pod) = PodSeen::read(tree, group_by) else { return };
+        if profile.is_none() {
+            // Whoever may create pods can write the annotation; only what we would plan is believed.
+            pod.planned = None;
+        }
+        let (key, planned, kind, ran, ended) = (pod.key, pod.planned.clone(), pod.kind, pod.ran, pod.ended);
+        let counted = self.store.apply_pod(pod, &self.lifetimes);
+        if let Some(planned) = planned.filter(|_| !counted && !ended) {
+            self.came.push((key, planned));
+        }
+        // Once for each pod: when it stops counting, and those that had ended before we came.
+        if (counted || !self.listed[1])
+            && let (Some(kind), Some((seconds, at))) = (kind, ran)
+        {
+            self.lifetimes.learn(kind, seconds, at);
+            self.learned = true;
+        }
+    }
+
+    fn publish(&mut self) {
+        self.live.snapshot.store(Arc::new(self.store.snapshot(Timestamp::now())));
+        if !self.came.is_empty() {
+            let mut ledger = self.live.book.lock();
+            for (key, planned) in self.came.drain(..) {
+                ledger.seen(key, &planned);
+            }
+        }
+    }
+
+    fn status(&self) -> Status {
+        let mut ledger = self.live.book.lock();
+        ledger.expire(Timestamp::now());
+        Status {
+            nodes: self.live.snapshot.load().nodes().count(),
+            pods: self.store.pods(),
+            age: self.live.age(),
+            stale: !self.live.is_fresh(),
+            reservations: ledger.len(),
+            kinds: self.lifetimes.len(),
+        }
+    }
+}
+
+/// The profile that packs a pod, if one does.
+fn packed_by<'p>(policies: &'p PolicySet, namespaces: &facts::View, pod: &Pod<'_>) -> Option<&'p Profile> {
+    let namespace = namespaces.known(pod.metadata()?.str("namespace")?)?;
+    let mut profiles = policies.profiles().iter().filter(|profile| profile.serves(&namespace) && profile.matches(pod));
+    let placed = profiles.find(|profile| profile.spec.placement.mode != Mode::None);
+    placed.filter(|profile| profile.spec.placement.mode == Mode::Pack)
+}
+
+fn watch<K>(client: Client) -> impl Stream<Item = watcher::Result<watcher::Event<Object<K>>>> + Send
+where
+    K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + Send + 'static,
+    K::Scope: Send,
+    Object<K>: DeserializeOwned,
+{
+    let config = watcher::Config::default().timeout(WATCH_SECONDS);
+    watcher::watcher(Api::<Object<K>>::all(client), config).default_backoff()
+}
