@@ -100,9 +100,54 @@ pub enum Plan {
     /// With preferred node terms.
     Ladder(Ladder),
     /// With preferred podAffinity: it is not known where or when the pod will be scheduled, or Karpenter is too old.
-    Affinity,
+    Affinity(Reason),
     /// Not at all: every node is closed to it, and one that does not exist yet cannot be named.
     Nothing,
+}
+
+/// Why a pod got no ladder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// No view of the nodes: none was asked for, or it is not there yet, or it is stale.
+    NoView,
+    /// Karpenter is older than 1.5, or may be.
+    Karpenter,
+    /// It is bound, waits behind a gate, or is another scheduler's.
+    Scheduler,
+    /// Every node is closed to it.
+    Closed,
+    /// The author's terms draw it to its mates, or are a list that he may send again.
+    Author,
+    /// The author keeps such pods on different nodes.
+    Apart,
+    /// No label says which pods belong together.
+    Group,
+}
+
+impl Reason {
+    /// The label in metrics.
+    pub fn word(self) -> &'static str {
+        match self {
+            Reason::NoView => "no-view",
+            Reason::Karpenter => "karpenter",
+            Reason::Scheduler => "scheduler",
+            Reason::Closed => "closed",
+            Reason::Author => "author",
+            Reason::Apart => "apart",
+            Reason::Group => "group",
+        }
+    }
+}
+
+/// What became of a pod that should be packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Packed {
+    /// It names nodes.
+    Ladder,
+    /// It names its mates.
+    Affinity(Reason),
+    /// Nothing was added.
+    Nothing(Reason),
 }
 
 /// Preferred node terms, and what they reserve.
@@ -128,8 +173,11 @@ pub fn plan(
     options: &Options<'_>,
     now: Timestamp,
 ) -> Plan {
-    if !is_scheduled_now(pod) || !options.karpenter.allows(snapshot) {
-        return Plan::Affinity;
+    if !is_scheduled_now(pod) {
+        return Plan::Affinity(Reason::Scheduler);
+    }
+    if !options.karpenter.allows(snapshot) {
+        return Plan::Affinity(Reason::Karpenter);
     }
     let profiles = Arc::from(options.profiles);
     let (preference, term) = ladder::Preference::of(pod);

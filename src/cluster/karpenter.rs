@@ -46,7 +46,8 @@ async fn look(client: &Client) -> kube::Result<Option<(u32, u32)>> {
     for namespace in NAMESPACES {
         let deployments = Api::<Deployment>::namespaced(client.clone(), namespace);
         if let Some(deployment) = deployments.get_opt(NAME).await? {
-            return Ok(version(&deployment));
+            // One that does not say is taken for an old one.
+            return Ok(Some(version(&deployment).unwrap_or_default()));
         }
     }
     Ok(None)

@@ -122,7 +122,7 @@ fn a_pod_that_is_not_scheduled_now_by_the_usual_scheduler_gets_no_ladder() {
     for spec in
         [json!({"schedulingGates": [{"name": "kueue"}]}), json!({"schedulerName": "volcano"}), json!({"nodeName": "a"})]
     {
-        assert_eq!(World::with(&["a"]).plan(scan(json!({"spec": spec}))), Plan::Affinity, "{spec}");
+        assert_eq!(World::with(&["a"]).plan(scan(json!({"spec": spec}))), Plan::Affinity(Reason::Scheduler), "{spec}");
     }
     assert_eq!(World::default().plan(scan(json!({}))), Plan::Nothing);
 }

@@ -15,6 +15,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::engine::Outcome;
+use crate::packing::Packed;
 use crate::review::Operation;
 use crate::workload::KINDS;
 
@@ -49,6 +50,12 @@ struct MutatorLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PlanLabels {
+    outcome: &'static str,
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ReasonLabels {
     reason: &'static str,
 }
@@ -66,6 +73,7 @@ pub struct Metrics {
     body_bytes: Histogram,
     findings: Family<FindingLabels, Counter>,
     mutations: Family<MutatorLabels, Counter>,
+    plans: Family<PlanLabels, Counter>,
     faults: Family<ReasonLabels, Counter>,
     refused: Family<ReasonLabels, Counter>,
     handshake_failures: Family<ReasonLabels, Counter>,
@@ -193,6 +201,7 @@ impl Default for Metrics {
             body_bytes: Histogram::new(BYTES),
             findings: Family::default(),
             mutations: Family::default(),
+            plans: Family::default(),
             faults: Family::default(),
             refused: Family::default(),
             handshake_failures: Family::default(),
@@ -217,6 +226,11 @@ impl Default for Metrics {
         registry.register_with_unit("request_body", "Size of reviews", Unit::Bytes, metrics.body_bytes.clone());
         registry.register("findings", "What rules found, by the action that was left", metrics.findings.clone());
         registry.register("mutations", "Pods that a mutator added something to", metrics.mutations.clone());
+        registry.register(
+            "plans",
+            "Pods of packing profiles, by what they were packed with and why not by a ladder",
+            metrics.plans.clone(),
+        );
         registry.register("patches_held_back", "Patches found wrong and not sent", metrics.held_back.clone());
         registry.register("panics", "Reviews that ended in a panic", metrics.panics.clone());
         registry.register("faults", "Requests answered with an HTTP error", metrics.faults.clone());
@@ -266,6 +280,14 @@ impl Metrics {
         }
         for mutator in &outcome.mutators {
             self.mutations.get_or_create(&MutatorLabels { mutator }).inc();
+        }
+        if let Some(packed) = outcome.packed {
+            let (outcome, reason) = match packed {
+                Packed::Ladder => ("ladder", ""),
+                Packed::Affinity(reason) => ("affinity", reason.word()),
+                Packed::Nothing(reason) => ("nothing", reason.word()),
+            };
+            self.plans.get_or_create(&PlanLabels { outcome, reason }).inc();
         }
         if outcome.held_back.is_some() {
             self.held_back.inc();
@@ -320,12 +342,15 @@ mod tests {
         metrics.reviewed(review, Duration::from_micros(40));
         metrics.certificate_ends("server", 1_900_000_000);
         metrics.fault("panic");
+        let packed = Some(Packed::Affinity(crate::packing::Reason::NoView));
+        metrics.decided(&Outcome { packed, ..Outcome::default() });
         let text = metrics.text();
         for line in [
             r#"supercargo_reviews_total{webhook="validate",operation="CREATE",kind="other",decision="allowed"} 1"#,
             r#"supercargo_review_duration_seconds_bucket{le="0.00005",webhook="validate"} 1"#,
             r#"supercargo_certificate_not_after_timestamp_seconds{certificate="server"} 1900000000"#,
             r#"supercargo_faults_total{reason="panic"} 1"#,
+            r#"supercargo_plans_total{outcome="affinity",reason="no-view"} 1"#,
             "supercargo_snapshot_stale 1",
             "supercargo_snapshot_age_seconds 0",
             "supercargo_build_info{version=\"",
