@@ -28,7 +28,7 @@ mod snapshot;
 pub use fit::{Closed, Needs, NodeSelector};
 pub use ladder::Rung;
 pub use ledger::{Ledger, Reservation};
-pub use lifetimes::{Kind, Lifetimes};
+pub use lifetimes::{Ended, Kind, Lifetimes};
 pub use load::{Amounts, Load, Part, Port, Requests, Run};
 pub use seen::{BY_AFFINITY, NodeSeen, PodSeen, Shut, Uid, reservation_key};
 pub use snapshot::{Snapshot, Store};

@@ -84,6 +84,11 @@ pub struct Arguments {
     #[arg(long, value_name = "HOW", env = "SUPERCARGO_KARPENTER", value_enum, default_value = "auto")]
     karpenter: Karpenter,
 
+    /// The namespace of ConfigMap supercargo-lifetimes, where it is kept how long scans run [default: the pod's own, or the kubeconfig's]
+    #[cfg(feature = "cluster")]
+    #[arg(long, value_name = "NAME", env = "SUPERCARGO_NAMESPACE", requires = "cluster")]
+    namespace: Option<String>,
+
     /// Learn namespaces, LimitRanges and claims from this file or folder of YAML or JSON documents
     #[arg(long, value_name = "PATH", env = "SUPERCARGO_FACTS")]
     facts: Option<PathBuf>,
@@ -265,7 +270,11 @@ async fn follow(
     let client = crate::cluster::connect(arguments.kubeconfig.as_deref()).await?;
     let gate = readiness.gate("namespaces");
     let (namespaces, watch) = facts::View::follow(client.clone(), move || gate.open());
-    let settings = snapshot::Settings { karpenter: arguments.karpenter.into(), ..snapshot::Settings::default() };
+    let settings = snapshot::Settings {
+        karpenter: arguments.karpenter.into(),
+        namespace: arguments.namespace.clone(),
+        ..snapshot::Settings::default()
+    };
     let (packing, follower) = snapshot::Live::new(client, Arc::clone(&namespaces), Arc::clone(policies), settings);
     let gate = readiness.gate("snapshot");
     let watches: [(_, Watch); 2] = [

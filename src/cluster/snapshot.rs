@@ -17,15 +17,16 @@ use k8s_openapi::api::core::v1;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::MissedTickBehavior;
 
 use super::facts;
 use super::karpenter;
 use super::ledger::{Book, Turn};
+use super::lifetimes::{Keeper, News};
 use super::object::Object;
 use super::pulse::Pulse;
-use crate::packing::{Karpenter, Lifetimes, NodeSeen, PodSeen, Snapshot, Store};
+use crate::packing::{Ended, Karpenter, Lifetimes, NodeSeen, PodSeen, Snapshot, Store};
 use crate::policy::profile::Mode;
 use crate::policy::{PolicySet, Profile};
 use crate::tree::Node;
@@ -38,11 +39,15 @@ const WATCH_SECONDS: u32 = 10;
 /// Events that are taken in before the next snapshot is published, if so many are there already.
 const BATCH: usize = 1_000;
 
-/// How often plans that were not kept are forgotten, new lifetimes published, and the metrics told.
+/// How often plans that were not kept are forgotten, and the metrics told.
 const TICK: Duration = Duration::from_secs(1);
 
+/// Batches of ended pods on their way to who learns from them, and pods of the first list: what is more is not learned.
+const NEWS: usize = 1_000;
+const LISTED_NEWS: usize = 10_000;
+
 /// How the view is kept.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// Whether terms that name nodes may be used; with `Auto` the version is asked for.
     pub karpenter: Karpenter,
@@ -50,6 +55,10 @@ pub struct Settings {
     pub stale_after: Duration,
     /// For how long the start waits for the first view.
     pub patience: Duration,
+    /// Where the ConfigMap for lifetimes is; `None` is the client's own namespace.
+    pub namespace: Option<String>,
+    /// The least time between two writes to it.
+    pub keep_every: Duration,
 }
 
 impl Default for Settings {
@@ -58,6 +67,8 @@ impl Default for Settings {
             karpenter: Karpenter::Auto(None),
             stale_after: Duration::from_secs(30),
             patience: Duration::from_secs(20),
+            namespace: None,
+            keep_every: Duration::from_secs(60),
         }
     }
 }
@@ -65,7 +76,7 @@ impl Default for Settings {
 /// What is known for packing.
 pub struct Live {
     snapshot: ArcSwap<Snapshot>,
-    lifetimes: ArcSwap<Lifetimes>,
+    lifetimes: Arc<ArcSwap<Lifetimes>>,
     book: Book,
     karpenter: Arc<ArcSwap<Karpenter>>,
     nodes: Arc<Pulse>,
@@ -99,9 +110,10 @@ pub struct Follower {
     namespaces: Arc<facts::View>,
     policies: Arc<ArcSwap<PolicySet>>,
     store: Store,
-    lifetimes: Lifetimes,
-    /// Whether `lifetimes` has changed since it was published.
-    learned: bool,
+    /// Scans that have ended, for who learns from them.
+    ended: Vec<Ended>,
+    news: mpsc::Sender<News>,
+    keeper: Option<Keeper>,
     /// Which kinds have been listed once.
     listed: [bool; 2],
     /// Planned pods that have come into view: their reservations go when the snapshot that has them is published.
@@ -128,7 +140,7 @@ impl Live {
     ) -> (Arc<Live>, Follower) {
         let live = Arc::new(Live {
             snapshot: ArcSwap::default(),
-            lifetimes: ArcSwap::default(),
+            lifetimes: Arc::default(),
             book: Book::default(),
             karpenter: Arc::new(ArcSwap::from_pointee(settings.karpenter)),
             nodes: Arc::default(),
@@ -136,14 +148,17 @@ impl Live {
             listed: AtomicBool::default(),
             settings,
         });
+        let (news, inbox) = mpsc::channel(NEWS);
+        let keeper = Keeper::new(client.clone(), &live.settings, inbox, Arc::clone(&live.lifetimes));
         let follower = Follower {
             live: Arc::clone(&live),
             client,
             namespaces,
             policies,
             store: Store::default(),
-            lifetimes: Lifetimes::default(),
-            learned: false,
+            ended: Vec::new(),
+            news,
+            keeper: Some(keeper),
             listed: [false; 2],
             came: Vec::new(),
         };
@@ -206,6 +221,12 @@ impl Follower {
         };
         let events = self.events();
         let namespaces = Arc::clone(&self.namespaces);
+        let keeper = self.keeper.take();
+        let keep = async {
+            if let Some(keeper) = keeper {
+                keeper.run().await;
+            }
+        };
         let follow = async {
             // Without them no pod would be known as one that a profile packs.
             namespaces.listed().await;
@@ -215,6 +236,7 @@ impl Follower {
         tokio::select! {
             () = follow => {}
             () = version => {}
+            () = keep => {}
             () = start => {}
         }
     }
@@ -249,9 +271,6 @@ impl Follower {
                 }
                 _ = tick.tick() => {
                     self.publish();
-                    if std::mem::take(&mut self.learned) {
-                        self.live.lifetimes.store(Arc::new(self.lifetimes.clone()));
-                    }
                     report(self.status());
                 }
             }
@@ -294,7 +313,8 @@ impl Follower {
             watcher::Event::InitApply(object) | watcher::Event::Apply(object) => self.apply_pod(&object.tree),
             watcher::Event::InitDone => {
                 self.store.listed_pods();
-                self.listed[1] = true;
+                let first = !std::mem::replace(&mut self.listed[1], true);
+                self.tell(first);
                 tracing::info!(counted = self.store.pods(), "listed pods");
             }
             watcher::Event::Delete(object) => {
@@ -314,22 +334,34 @@ impl Follower {
             // Whoever may create pods can write the annotation; only what we would plan is believed.
             pod.planned = None;
         }
-        let (key, planned, kind, ran, ended) = (pod.key, pod.planned.clone(), pod.kind, pod.ran, pod.ended);
-        let counted = self.store.apply_pod(pod, &self.lifetimes);
+        let (key, planned, lesson, ended) = (pod.key, pod.planned.clone(), pod.lesson(), pod.ended);
+        let counted = self.store.apply_pod(pod, &self.live.lifetimes.load());
         if let Some(planned) = planned.filter(|_| !counted && !ended) {
             self.came.push((key, planned));
         }
         // Once for each pod: when it stops counting, and those that had ended before we came.
         if (counted || !self.listed[1])
-            && let (Some(kind), Some((seconds, at))) = (kind, ran)
+            && let Some(lesson) = lesson
+            && self.ended.len() < LISTED_NEWS
         {
-            self.lifetimes.learn(kind, seconds, at);
-            self.learned = true;
+            // By the clock of a node, which may be wrong.
+            self.ended.push(Ended { at: lesson.at.min(Timestamp::now().as_second()), ..lesson });
+        }
+    }
+
+    /// Passes on which scans have ended.
+    fn tell(&mut self, listed: bool) {
+        if !self.ended.is_empty() {
+            // When nobody has time for them, so be it: others will end.
+            let _ = self.news.try_send(News { ended: std::mem::take(&mut self.ended), listed });
         }
     }
 
     fn publish(&mut self) {
         self.live.snapshot.store(Arc::new(self.store.snapshot(Timestamp::now())));
+        if self.listed[1] {
+            self.tell(false);
+        }
         if !self.came.is_empty() {
             let mut ledger = self.live.book.lock();
             for (key, planned) in self.came.drain(..) {
@@ -347,7 +379,7 @@ impl Follower {
             age: self.live.age(),
             stale: !self.live.is_fresh(),
             reservations: ledger.len(),
-            kinds: self.lifetimes.len(),
+            kinds: self.live.lifetimes.load().len(),
         }
     }
 }

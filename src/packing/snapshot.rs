@@ -182,7 +182,7 @@ impl Store {
         let place = match (&pod.node, &pod.planned) {
             _ if pod.ended => return counted,
             (Some(node), _) => self.place_of(node),
-            (None, Some(planned)) if self.promises.len() < PROMISES => match self.view.place(planned) {
+            (None, Some(planned)) if self.promises.len() < PROMISES => match self.view.open(planned) {
                 Some(place) => place,
                 None => return counted,
             },
