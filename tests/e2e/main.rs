@@ -11,6 +11,7 @@ mod demo;
 mod fixtures;
 mod injector;
 mod install;
+mod load;
 mod objects;
 mod pki;
 mod processes;

@@ -6,6 +6,7 @@ mod drain;
 mod exemptions;
 mod inspect;
 mod large;
+mod live;
 mod manifests;
 mod mtls;
 mod namespaces;
@@ -30,6 +31,10 @@ pub const SCENARIOS: &[(&str, Scenario)] = &[
         Box::pin(stow::equips_the_pod_and_leaves_the_job_alone(plane))
     }),
     ("packing_packs_jobs_of_a_group", |plane| Box::pin(packing::packs_jobs_of_a_group(plane))),
+    ("live_a_scan_lands_where_it_was_sent", |plane| Box::pin(live::a_scan_lands_where_it_was_sent(plane))),
+    ("live_fills_the_nodes_in_use", |plane| Box::pin(live::fills_the_nodes_in_use(plane))),
+    ("live_two_replicas_plan_as_one", |plane| Box::pin(live::two_replicas_plan_as_one(plane))),
+    ("live_a_restart_forgets_nothing", |plane| Box::pin(live::a_restart_forgets_nothing(plane))),
     ("inspect_refuses_the_bad_examples", |plane| Box::pin(inspect::refuses_the_bad_examples(plane))),
     ("inspect_gives_programs_the_causes", |plane| Box::pin(inspect::gives_programs_the_causes(plane))),
     ("apply_examples_twice", |plane| Box::pin(apply::examples_twice(plane))),
