@@ -30,7 +30,7 @@ use crate::packing::{Ended, Karpenter, Lifetimes, NodeSeen, PodSeen, Snapshot, S
 use crate::policy::profile::Mode;
 use crate::policy::{PolicySet, Profile};
 use crate::tree::Node;
-use crate::workload::Pod;
+use crate::workload::{PLACEMENT_ANNOTATION, PROFILE_ANNOTATION, Pod};
 
 /// After so many seconds the API server ends a watch, and it is opened anew where it ended. On an idle cluster that is the
 /// only sign of life: bookmarks come once a minute.
@@ -327,7 +327,10 @@ impl Follower {
 
     fn apply_pod(&mut self, tree: &Node<'_>) {
         let policies = self.policies.load();
-        let profile = packed_by(&policies, &self.namespaces, &Pod::new("", tree));
+        let pod = Pod::new("", tree);
+        // Most pods are none of ours, and matching costs more than reading.
+        let is_ours = pod.annotation(PROFILE_ANNOTATION).or(pod.annotation(PLACEMENT_ANNOTATION)).is_some();
+        let profile = is_ours.then(|| packed_by(&policies, &self.namespaces, &pod)).flatten();
         let group_by = profile.map(|profile| &*profile.spec.placement.group_by).unwrap_or_default();
         let Some(mut pod) = PodSeen::read(tree, group_by) else { return };
         if profile.is_none() {

@@ -12,6 +12,7 @@ mod fixtures;
 mod injector;
 mod install;
 mod load;
+mod measure;
 mod objects;
 mod pki;
 mod processes;

@@ -18,6 +18,7 @@ mod stow;
 mod untouched;
 
 use crate::demo;
+use crate::measure;
 use crate::runner::Scenario;
 
 /// Name and function, in the order in which they run.
@@ -56,4 +57,13 @@ pub const SCENARIOS: &[(&str, Scenario)] = &[
 ];
 
 /// Run only when asked for by their full names: they are for people to watch.
-pub const DEMOS: &[(&str, Scenario)] = &[("demo-cluster", |plane| Box::pin(demo::cluster(plane)))];
+pub const DEMOS: &[(&str, Scenario)] = &[
+    ("demo-cluster", |plane| Box::pin(demo::cluster(plane))),
+    ("measure-empty", |plane| Box::pin(measure::empty(plane))),
+    ("measure-mixed", |plane| Box::pin(measure::mixed(plane))),
+    ("measure-scale", |plane| Box::pin(measure::scale(plane))),
+    ("measure-cpu", |plane| Box::pin(measure::cpu(plane))),
+    ("measure-churn", |plane| Box::pin(measure::churn(plane))),
+    ("measure-replicas", |plane| Box::pin(measure::replicas(plane))),
+    ("measure-most-allocated", |plane| Box::pin(measure::most_allocated(plane))),
+];
