@@ -7,7 +7,8 @@
 use serde_json::{Value, json};
 
 use super::Stowing;
-use crate::packing::{self, BY_AFFINITY, Options, Packed, Plan, Reason};
+use crate::facts::Namespace;
+use crate::packing::{self, BY_AFFINITY, NodeSelector, Options, Packed, Plan, Reason};
 use crate::patch::EditError;
 use crate::policy::profile::{Mode, Profile, Toleration};
 use crate::policy::selector::LabelSelector;
@@ -150,10 +151,20 @@ fn plan(stowing: &Stowing<'_, '_>, profile: &Profile) -> Plan {
         neighbours: placement.neighbours,
         max_per_node: placement.max_per_node,
         karpenter: view.karpenter,
-        volumes: &[],
+        volumes: &volumes(&pod, stowing.namespace),
     };
     let (snapshot, ledger) = view.state.get();
     packing::plan(&pod, snapshot, ledger, view.lifetimes, &options, view.now)
+}
+
+/// The node affinities of the volumes that the pod claims, as far as they are known.
+fn volumes(pod: &Pod<'_>, namespace: &Namespace) -> Vec<NodeSelector> {
+    let claims = namespace.claims.as_deref().unwrap_or_default();
+    let listed = pod.spec().map(|spec| spec.items("volumes")).unwrap_or_default().iter();
+    let names = listed.filter_map(|volume| volume.get("persistentVolumeClaim")?.str("claimName"));
+    let claimed = names.filter_map(|name| claims.iter().find(|claim| claim.name == name));
+    let affinities = claimed.filter_map(|claim| claim.node_affinity.clone());
+    affinities.map(|affinity| NodeSelector::read(&Node::from(affinity))).collect()
 }
 
 /// The term that packs a pod; `None` when nothing says which pods belong together.

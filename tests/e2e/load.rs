@@ -77,7 +77,7 @@ pub async fn busy_nodes(plane: &ControlPlane, namespace: &str, count: usize, bus
     try_join_all(loaded.iter().map(|(node, (cpu, memory))| {
         let amounts = json!({"cpu": format!("{cpu}m"), "memory": format!("{memory}Mi")});
         let container = json!({"name": "app", "image": "registry.example/app:1", "resources": {"requests": amounts, "limits": amounts}});
-        let pod = json!({"metadata": {"name": format!("service-{node}")}, "spec": {"nodeName": node, "containers": [container]}});
+        let pod = json!({"metadata": {"name": format!("service-{node}")}, "spec": {"nodeName": node, "restartPolicy": "Never", "containers": [container]}});
         let pods = &pods;
         async move { anyhow::Ok(pods.create(&PostParams::default(), &object(pod)?).await?) }
     }))

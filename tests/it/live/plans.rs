@@ -173,3 +173,26 @@ async fn an_old_karpenter_gets_no_node_names() {
         assert_eq!(admitted.has_affinity(), !allowed, "{version}");
     }
 }
+
+#[tokio::test]
+async fn a_volume_that_one_node_can_mount_keeps_the_scan_to_it() {
+    let api = api(&["a", "b"]);
+    api.put("pods", service("web", "b", "1"));
+    let hostname = json!({"key": "kubernetes.io/hostname", "operator": "In", "values": ["a"]});
+    let required = json!({"nodeSelectorTerms": [{"matchExpressions": [hostname]}]});
+    api.put(
+        "persistentvolumes",
+        json!({"kind": "PersistentVolume", "apiVersion": "v1", "metadata": {"name": "disk"},
+        "spec": {"nodeAffinity": {"required": required}}}),
+    );
+    api.put("persistentvolumeclaims", json!({"kind": "PersistentVolumeClaim", "apiVersion": "v1",
+        "metadata": {"name": "cache", "namespace": "scans"}, "spec": {"accessModes": ["ReadWriteOnce"], "volumeName": "disk"}}));
+    let replica = Replica::ready(&api).await;
+    let mut pod = scan("one", "500m");
+    pod["spec"]["volumes"] = json!([{"name": "cache", "persistentVolumeClaim": {"claimName": "cache"}}]);
+    eventually("the volume is known", async || {
+        replica.admit_at(pod.clone(), Timestamp::now(), true).await.ladder().unwrap() == ["a"]
+    })
+    .await;
+    assert_eq!(replica.ladder().await.unwrap(), ["b", "a"], "others go where they fit best");
+}
