@@ -17,7 +17,6 @@ const STATIC_NODES: usize = 20;
 const STATIC_JOBS: usize = 60;
 const BUSY: usize = 8;
 const SCALE_JOBS: usize = 400;
-const SCALES: [usize; 4] = [100, 200, 500, 1_000];
 const BURST: usize = 300;
 
 fn seeds() -> std::ops::RangeInclusive<u64> {
@@ -98,25 +97,22 @@ pub async fn mixed(plane: &ControlPlane) -> Result<()> {
     woken(&ground, BUSY, &[("ladder, ScansOnly", Way::Ladder)]).await
 }
 
-/// 400 Jobs on 100 to 1,000 empty nodes.
-pub async fn scale(plane: &ControlPlane) -> Result<()> {
+/// 400 Jobs on so many empty nodes.
+pub async fn scale(plane: &ControlPlane, count: usize) -> Result<()> {
     let ground = Ground::new(plane).await?;
     let _installed = install(plane, &Setup::default()).await?;
-    for count in SCALES {
-        let nodes = busy_nodes(plane, &ground.plain, count, 0, 0).await?;
-        for (name, way) in &WAYS[1..] {
-            let (mut used, mut bounds) = (Vec::new(), Vec::new());
-            for seed in seeds() {
-                let taken = ground.run(&nodes, *way, SCALE_JOBS, seed).await?;
-                used.push(taken.woken);
-                bounds.push(taken.bound);
-            }
-            row(&format!("{count} nodes, {name}"), &used);
-            row(&format!("{count} nodes, bound"), &bounds);
+    let nodes = busy_nodes(plane, &ground.plain, count, 0, 0).await?;
+    for (name, way) in &WAYS[1..] {
+        let (mut used, mut bounds) = (Vec::new(), Vec::new());
+        for seed in seeds() {
+            let taken = ground.run(&nodes, *way, SCALE_JOBS, seed).await?;
+            used.push(taken.woken);
+            bounds.push(taken.bound);
         }
-        delete_nodes(plane, &ground.plain).await?;
+        row(&format!("{count} nodes, {name}"), &used);
+        row(&format!("{count} nodes, bound"), &bounds);
     }
-    Ok(())
+    delete_nodes(plane, &ground.plain).await
 }
 
 /// CPU of the scheduler for a pod, on 1,000 nodes with 2,000 pods.
