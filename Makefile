@@ -27,6 +27,11 @@ e2e: build $(TARGET)/sabotage/supercargo ## The same against a real kube-apiserv
 	SUPERCARGO_SABOTAGE_BIN=$(abspath $(TARGET))/sabotage/supercargo \
 	$(CARGO) test --locked --test e2e -- $(SCENARIO)
 
+.PHONY: packing
+packing: build ## The evidence of docs/packing.md on the real scheduler: the better part of an hour, judges nothing
+	SUPERCARGO_BIN=$(abspath $(TARGET))/release/supercargo $(CARGO) test --locked --test e2e -- \
+	  measure-empty measure-mixed measure-scale-{100,200,500,1000} measure-cpu measure-churn measure-replicas measure-most-allocated
+
 # The binary with a wrong mutator and a panic in it, for the safety nets' scenarios.
 .PHONY: $(TARGET)/sabotage/supercargo
 $(TARGET)/sabotage/supercargo:

@@ -11,7 +11,7 @@ use divan::{Bencher, black_box};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use supercargo::packing::{
-    Karpenter, Kind, Ledger, Lifetimes, NodeSeen, Options, Plan, PodSeen, Snapshot, Store, Uid, plan,
+    Ended, Karpenter, Kind, Ledger, Lifetimes, NodeSeen, Options, Plan, PodSeen, Snapshot, Store, Uid, plan,
 };
 use supercargo::policy::profile::Neighbours;
 use supercargo::tree::Node;
@@ -49,7 +49,8 @@ impl Cluster {
         let mut cluster = Cluster { store: Store::default(), lifetimes: Lifetimes::default(), template: neighbour() };
         for _ in 0..20 {
             let tree = Node::from(scan(&json!({})));
-            cluster.lifetimes.learn(Kind::of(&Pod::new("", &tree), "scan", Some("night")), 240, 0);
+            let kind = Kind::of(&Pod::new("", &tree), "scan", Some("night"));
+            cluster.lifetimes.learn(Ended { kind, seconds: 240, at: 0 });
         }
         for index in 0..NODES {
             cluster.store.apply_node(node(index));

@@ -3,6 +3,7 @@
 //! Watches, and prunes what it sees to what is needed. Decides nothing; the server asks it for facts.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Context;
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -12,12 +13,21 @@ pub mod batch;
 pub mod explain;
 pub mod facts;
 mod index;
+mod karpenter;
+pub mod ledger;
+mod lifetimes;
+mod object;
+mod pulse;
+pub mod snapshot;
+
+/// A connection on which nothing was heard for so long is dead: bookmarks come once a minute.
+const SILENCE: Duration = Duration::from_secs(120);
 
 /// Who to ask: the cluster that this pod runs in, or the one that the kubeconfig names.
 pub async fn connect(kubeconfig: Option<&Path>) -> anyhow::Result<Client> {
     // Fails when there is one already, which then is the same.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let config = match kubeconfig {
+    let mut config = match kubeconfig {
         Some(path) => {
             let kubeconfig = Kubeconfig::read_from(path)?;
             Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?
@@ -26,6 +36,7 @@ pub async fn connect(kubeconfig: Option<&Path>) -> anyhow::Result<Client> {
             "cannot find a cluster: run in a pod with a service account, set KUBECONFIG, or name a file with --kubeconfig",
         )?,
     };
+    config.read_timeout.get_or_insert(SILENCE);
     tracing::info!(cluster = %config.cluster_url, "facts come from the cluster");
     Client::try_from(config).context("cannot make a client for the cluster")
 }

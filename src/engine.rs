@@ -10,7 +10,7 @@ use crate::facts::Namespace;
 use crate::finding::{Action, Digester, Eased, Verdict};
 use crate::fingerprint;
 use crate::mutators::{self, Author};
-use crate::packing::{Reservation, View};
+use crate::packing::{Packed, Reservation, View};
 use crate::patch::Editor;
 use crate::policy::selector::any_glob;
 use crate::policy::{Known, PolicySet, Profile};
@@ -97,6 +97,8 @@ pub struct Outcome {
     pub mutators: Vec<&'static str>,
     /// Why a patch that was made is not sent, for the log and a metric.
     pub held_back: Option<String>,
+    /// How the pod was packed, if a profile says so.
+    pub packed: Option<Packed>,
     /// What the pod was planned to take of a node, to be committed to the ledger; none for a dry run.
     pub reservation: Option<Reservation>,
 }
@@ -255,6 +257,7 @@ fn stow(tree: &Node<'_>, request: &Request<'_>, facts: Facts<'_>) -> Outcome {
             outcome.patch = editor.into_patch();
             outcome.mutators = stowed.mutators;
             outcome.warnings = stowed.warnings;
+            outcome.packed = stowed.packed;
             outcome.reservation = stowed.reservation.filter(|_| !request.dry_run);
         }
         Err(reason) => {

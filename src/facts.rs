@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use crate::tree::Node;
 use crate::workload::LimitRange;
 
@@ -25,6 +27,10 @@ pub struct Claim {
     pub name: String,
     /// `spec.accessModes`.
     pub access_modes: Vec<String>,
+    /// `spec.volumeName`: the PersistentVolume that it is bound to.
+    pub volume: Option<String>,
+    /// `spec.nodeAffinity.required` of that volume, where it is known: the nodes that can mount it.
+    pub node_affinity: Option<Value>,
 }
 
 impl Namespace {
@@ -59,6 +65,7 @@ impl Claim {
         Claim {
             name: object.path(&["metadata", "name"]).and_then(Node::as_str).unwrap_or_default().to_owned(),
             access_modes: modes.iter().filter_map(Node::as_str).map(str::to_owned).collect(),
+            ..Claim::default()
         }
     }
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::facts::Namespace;
 use crate::finding::Objection;
-use crate::packing::{Reservation, View};
+use crate::packing::{Packed, Reservation, View};
 use crate::patch::{EditError, Editor};
 use crate::policy::Profile;
 use crate::tree::{Node, escape};
@@ -47,6 +47,7 @@ struct Stowing<'s, 't> {
     editor: &'s mut Editor<'t>,
     objections: Vec<Objection>,
     warnings: Vec<String>,
+    packed: Option<Packed>,
     reservation: Option<Reservation>,
 }
 
@@ -68,6 +69,8 @@ pub struct Stowed {
     pub objections: Vec<Objection>,
     /// What the author should know.
     pub warnings: Vec<String>,
+    /// How it was packed, if it should be.
+    pub packed: Option<Packed>,
     /// What the pod was planned to take of a node.
     pub reservation: Option<Reservation>,
 }
@@ -95,6 +98,7 @@ pub fn stow(
         editor,
         objections,
         warnings: Vec::new(),
+        packed: None,
         reservation: None,
     };
     let mut touched = Vec::new();
@@ -108,8 +112,8 @@ pub fn stow(
     if !touched.is_empty() {
         stowing.annotate(PROFILE_ANNOTATION, &names(&profile))?;
     }
-    let Stowing { objections, warnings, reservation, .. } = stowing;
-    Ok(Stowed { mutators: touched, objections, warnings, reservation })
+    let Stowing { objections, warnings, packed, reservation, .. } = stowing;
+    Ok(Stowed { mutators: touched, objections, warnings, packed, reservation })
 }
 
 /// The names of the profiles that `profile` was made of, with commas between.

@@ -4,6 +4,7 @@
 //! arguments; the same arguments give the same [`Plan`]. Knows nothing of who watches the cluster (cluster/) or of how a
 //! pod is edited (mutators/placement.rs).
 
+use std::fmt::Debug;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -27,7 +28,7 @@ mod snapshot;
 pub use fit::{Closed, Needs, NodeSelector};
 pub use ladder::Rung;
 pub use ledger::{Ledger, Reservation};
-pub use lifetimes::{Kind, Lifetimes};
+pub use lifetimes::{Ended, Kind, Lifetimes};
 pub use load::{Amounts, Load, Part, Port, Requests, Run};
 pub use seen::{BY_AFFINITY, NodeSeen, PodSeen, Shut, Uid, reservation_key};
 pub use snapshot::{Snapshot, Store};
@@ -41,16 +42,26 @@ const KARPENTER_READS_PAST_NAMES: (u32, u32) = (1, 5);
 /// What is known of the cluster when a pod comes, for packing only.
 #[derive(Clone, Copy, Debug)]
 pub struct View<'f> {
-    /// Nodes and what runs on them.
-    pub snapshot: &'f Snapshot,
-    /// What was planned and is not seen yet.
-    pub ledger: &'f Ledger,
+    /// Nodes and what runs on them, and what was planned.
+    pub state: &'f dyn State,
     /// How long scans run.
     pub lifetimes: &'f Lifetimes,
     /// Whether terms that name nodes may be used.
     pub karpenter: Karpenter,
     /// When the pod came: decides which plans are out of date, and when scans should end.
     pub now: Timestamp,
+}
+
+/// What a plan stands on. Asked when a plan needs it and not before, so that whoever has to lock the ledger can do it then.
+pub trait State: Debug {
+    /// The nodes and what runs on them, and what was planned and is not seen yet; the same at every call.
+    fn get(&self) -> (&Snapshot, &Ledger);
+}
+
+impl State for (&Snapshot, &Ledger) {
+    fn get(&self) -> (&Snapshot, &Ledger) {
+        *self
+    }
 }
 
 /// Whether terms that name nodes may be used, as Karpenter before 1.5 never makes a node for a pod that has one.
@@ -89,9 +100,54 @@ pub enum Plan {
     /// With preferred node terms.
     Ladder(Ladder),
     /// With preferred podAffinity: it is not known where or when the pod will be scheduled, or Karpenter is too old.
-    Affinity,
+    Affinity(Reason),
     /// Not at all: every node is closed to it, and one that does not exist yet cannot be named.
     Nothing,
+}
+
+/// Why a pod got no ladder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// No view of the nodes: none was asked for, or it is not there yet, or it is stale.
+    NoView,
+    /// Karpenter is older than 1.5, or may be.
+    Karpenter,
+    /// It is bound, waits behind a gate, or is another scheduler's.
+    Scheduler,
+    /// Every node is closed to it.
+    Closed,
+    /// The author's terms draw it to its mates, or are a list that he may send again.
+    Author,
+    /// The author keeps such pods on different nodes.
+    Apart,
+    /// No label says which pods belong together.
+    Group,
+}
+
+impl Reason {
+    /// The label in metrics.
+    pub fn word(self) -> &'static str {
+        match self {
+            Reason::NoView => "no-view",
+            Reason::Karpenter => "karpenter",
+            Reason::Scheduler => "scheduler",
+            Reason::Closed => "closed",
+            Reason::Author => "author",
+            Reason::Apart => "apart",
+            Reason::Group => "group",
+        }
+    }
+}
+
+/// What became of a pod that should be packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Packed {
+    /// It names nodes.
+    Ladder,
+    /// It names its mates.
+    Affinity(Reason),
+    /// Nothing was added.
+    Nothing(Reason),
 }
 
 /// Preferred node terms, and what they reserve.
@@ -117,8 +173,11 @@ pub fn plan(
     options: &Options<'_>,
     now: Timestamp,
 ) -> Plan {
-    if !is_scheduled_now(pod) || !options.karpenter.allows(snapshot) {
-        return Plan::Affinity;
+    if !is_scheduled_now(pod) {
+        return Plan::Affinity(Reason::Scheduler);
+    }
+    if !options.karpenter.allows(snapshot) {
+        return Plan::Affinity(Reason::Karpenter);
     }
     let profiles = Arc::from(options.profiles);
     let (preference, term) = ladder::Preference::of(pod);

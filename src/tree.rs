@@ -54,6 +54,11 @@ impl<'a> Node<'a> {
         read(text, Keep::Unmanaged)
     }
 
+    /// Reads such an object where it is part of a larger text.
+    pub fn deserialize_unmanaged<D: Deserializer<'a>>(deserializer: D) -> Result<Self, D::Error> {
+        Reader { keep: Keep::Unmanaged, bench: &Bench::default() }.deserialize(deserializer)
+    }
+
     /// The member `key` of an object; `None` when there is none, when it is `null`, or when this is no object.
     pub fn get(&self, key: &str) -> Option<&Node<'a>> {
         self.as_object()?.get(key).filter(|node| !matches!(node, Node::Null))

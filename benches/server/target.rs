@@ -1,5 +1,6 @@
 //! A server under test: a child process with a certificate, and what /proc says of it.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -70,19 +71,18 @@ impl Harbour {
         self.start("echo", address, &mut command)
     }
 
-    /// Starts the release binary, or the one that `SUPERCARGO_BIN` names.
+    /// Starts the release binary, or the one that `SUPERCARGO_BIN` names, with facts from a file.
     pub fn supercargo(&self) -> Result<Target> {
+        self.serve(free_address()?, ["--facts".as_ref(), self.facts.as_os_str()])
+    }
+
+    /// The same with other arguments, and /metrics at `http`.
+    pub fn serve<'a>(&self, http: SocketAddr, more: impl IntoIterator<Item = &'a OsStr>) -> Result<Target> {
         let binary = std::env::var_os("SUPERCARGO_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_supercargo").into());
         let mut command = Command::new(binary);
         let address = free_address()?;
-        command.args(["serve", "--listen", &address.to_string(), "--http-listen", "127.0.0.1:0"]);
-        command
-            .arg("--tls-cert")
-            .arg(&self.certificate)
-            .arg("--tls-key")
-            .arg(&self.key)
-            .arg("--facts")
-            .arg(&self.facts);
+        command.args(["serve", "--listen", &address.to_string(), "--http-listen", &http.to_string()]);
+        command.arg("--tls-cert").arg(&self.certificate).arg("--tls-key").arg(&self.key).args(more);
         self.start("supercargo", address, &mut command)
     }
 
@@ -145,6 +145,6 @@ impl Drop for Target {
 }
 
 /// The port is free again a moment before the server takes it; nobody else takes ports of 127.0.0.1 in the meantime.
-fn free_address() -> Result<SocketAddr> {
+pub fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }

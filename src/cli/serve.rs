@@ -4,6 +4,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +17,9 @@ use super::basis::{NO_KEY, VolumeTypeArguments, fingerprint_key};
 use crate::engine::{EXCLUDED_NAMESPACES, Engine, Settings};
 use crate::policy::{PolicySet, VolumeTypes};
 use crate::server::facts::{Files, Source};
+use crate::server::metrics::Metrics;
+#[cfg(feature = "cluster")]
+use crate::server::metrics::SnapshotGauges;
 use crate::server::{Decider, Drain, Limits, Load, Options, Readiness, Server, Stop, tls};
 use crate::source::{self, Namespaces};
 
@@ -68,7 +72,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE", env = "SUPERCARGO_FINGERPRINT_KEY")]
     fingerprint_key: Option<PathBuf>,
 
-    /// Learn namespaces, LimitRanges and claims from the cluster: in a pod its own, elsewhere that of the kubeconfig
+    /// Learn namespaces, LimitRanges, claims, nodes and pods from the cluster: in a pod its own, elsewhere that of the kubeconfig
     #[cfg(feature = "cluster")]
     #[arg(long, env = "SUPERCARGO_CLUSTER", conflicts_with = "facts")]
     cluster: bool,
@@ -77,6 +81,16 @@ pub struct Arguments {
     #[cfg(feature = "cluster")]
     #[arg(long, value_name = "FILE", requires = "cluster")]
     kubeconfig: Option<PathBuf>,
+
+    /// Whether a pod's terms may name nodes: Karpenter before 1.5 makes no node for such a pod
+    #[cfg(feature = "cluster")]
+    #[arg(long, value_name = "HOW", env = "SUPERCARGO_KARPENTER", value_enum, default_value = "auto")]
+    karpenter: Karpenter,
+
+    /// The namespace of ConfigMap supercargo-lifetimes, where it is kept how long scans run [default: the pod's own, or the kubeconfig's]
+    #[cfg(feature = "cluster")]
+    #[arg(long, value_name = "NAME", env = "SUPERCARGO_NAMESPACE", requires = "cluster")]
+    namespace: Option<String>,
 
     /// Learn namespaces, LimitRanges and claims from this file or folder of YAML or JSON documents
     #[arg(long, value_name = "PATH", env = "SUPERCARGO_FACTS")]
@@ -123,6 +137,29 @@ pub struct Arguments {
     /// How much is logged, on stderr; a review is one line of level info
     #[arg(long, value_name = "LEVEL", env = "SUPERCARGO_LOG_LEVEL", value_enum, default_value = "info")]
     log_level: LogLevel,
+}
+
+/// What pods are packed by, with `--cluster`.
+#[cfg(feature = "cluster")]
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Karpenter {
+    /// By podAffinity where Karpenter is older than 1.5, or has made nodes and its version cannot be read; else by nodes' names
+    Auto,
+    /// By nodes' names, whatever Karpenter there is
+    Ladder,
+    /// By podAffinity
+    Affinity,
+}
+
+#[cfg(feature = "cluster")]
+impl From<Karpenter> for crate::packing::Karpenter {
+    fn from(setting: Karpenter) -> Self {
+        match setting {
+            Karpenter::Auto => Self::Auto(None),
+            Karpenter::Ladder => Self::Ladder,
+            Karpenter::Affinity => Self::Affinity,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -172,11 +209,13 @@ async fn serve(arguments: Arguments, large: usize) -> anyhow::Result<()> {
     let settings = Settings { excluded_namespaces: arguments.exclude_namespaces.clone() };
     let judge = Arc::new(Engine::new(settings).with_fingerprints(key));
     let mut readiness = Readiness::default();
-    let (facts, watch) = facts(&arguments, &mut readiness).await?;
-    let decider = Decider { judge, policies: Arc::new(ArcSwap::from_pointee(policies)), facts };
+    let policies = Arc::new(ArcSwap::from_pointee(policies));
+    let (facts, watches) = facts(&arguments, &policies, &mut readiness).await?;
+    let decider = Decider { judge, policies, facts };
     let mut server = Server::bind(options(arguments, large), decider, readiness).await?;
-    if let Some(watch) = watch {
-        server.supervise("facts", watch);
+    for (name, start) in watches {
+        let watch = start(server.metrics());
+        server.supervise(name, watch);
     }
     server.run(stop).await
 }
@@ -205,22 +244,64 @@ fn options(arguments: Arguments, large: usize) -> Options {
     }
 }
 
-/// The task that keeps facts up to date, where they change.
-type Watch = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+/// Makes a task that keeps facts up to date, where they change.
+type Watch = Box<dyn FnOnce(&Arc<Metrics>) -> Pin<Box<dyn Future<Output = ()> + Send>>>;
 
 #[cfg_attr(not(feature = "cluster"), expect(clippy::unused_async, reason = "the cluster is asked first"))]
-async fn facts(arguments: &Arguments, readiness: &mut Readiness) -> anyhow::Result<(Source, Option<Watch>)> {
+async fn facts(
+    arguments: &Arguments,
+    policies: &Arc<ArcSwap<PolicySet>>,
+    readiness: &mut Readiness,
+) -> anyhow::Result<(Source, Vec<(&'static str, Watch)>)> {
     #[cfg(feature = "cluster")]
     if arguments.cluster {
-        let client = crate::cluster::connect(arguments.kubeconfig.as_deref()).await?;
-        let gate = readiness.gate("namespaces");
-        let (view, watch) = crate::cluster::facts::View::follow(client, move || gate.open());
-        return Ok((Source::Cluster(view), Some(Box::pin(watch))));
+        return follow(arguments, policies, readiness).await;
     }
     #[cfg(not(feature = "cluster"))]
-    let _ = readiness;
+    let _ = (policies, readiness);
     let files = arguments.facts.as_deref().map(load_facts).transpose()?.unwrap_or_default();
-    Ok((Source::Files(Arc::new(files)), None))
+    Ok((Source::Files(Arc::new(files)), Vec::new()))
+}
+
+#[cfg(feature = "cluster")]
+async fn follow(
+    arguments: &Arguments,
+    policies: &Arc<ArcSwap<PolicySet>>,
+    readiness: &mut Readiness,
+) -> anyhow::Result<(Source, Vec<(&'static str, Watch)>)> {
+    use crate::cluster::{facts, snapshot};
+    let client = crate::cluster::connect(arguments.kubeconfig.as_deref()).await?;
+    let gate = readiness.gate("namespaces");
+    let (namespaces, watch) = facts::View::follow(client.clone(), move || gate.open());
+    let settings = snapshot::Settings {
+        karpenter: arguments.karpenter.into(),
+        namespace: arguments.namespace.clone(),
+        ..snapshot::Settings::default()
+    };
+    let (packing, follower) = snapshot::Live::new(client, Arc::clone(&namespaces), Arc::clone(policies), settings);
+    let gate = readiness.gate("snapshot");
+    let watches: [(_, Watch); 2] = [
+        ("facts", Box::new(|_| Box::pin(watch))),
+        (
+            "snapshot",
+            Box::new(move |metrics| {
+                let metrics = Arc::clone(metrics);
+                Box::pin(follower.run(move || gate.open(), move |status| report(&metrics.snapshot, status)))
+            }),
+        ),
+    ];
+    Ok((Source::Cluster { namespaces, packing }, watches.into()))
+}
+
+#[cfg(feature = "cluster")]
+fn report(gauges: &SnapshotGauges, status: crate::cluster::snapshot::Status) {
+    let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+    gauges.nodes.set(count(status.nodes));
+    gauges.pods.set(count(status.pods));
+    gauges.age.set(status.age.as_secs_f64());
+    gauges.stale.set(i64::from(status.stale));
+    gauges.reservations.set(count(status.reservations));
+    gauges.kinds.set(count(status.kinds));
 }
 
 /// The policies that compile. One that does not is left out and reported: a webhook that does not come back for a typing error

@@ -1,6 +1,6 @@
-//! What the cluster says about namespaces: labels, LimitRanges, PersistentVolumeClaims.
+//! What the cluster says about namespaces: labels, LimitRanges, PersistentVolumeClaims and their volumes.
 //!
-//! Three watches fill an index; a namespace that was created a moment ago is asked for. Nothing is written to the cluster.
+//! Four watches fill an index; a namespace that was created a moment ago is asked for. Nothing is written to the cluster.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -11,9 +11,9 @@ use k8s_openapi::api::core::v1;
 use kube::core::PartialObjectMeta;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, ResourceExt};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
-use super::index::{Entry, Index, Kept};
+use super::index::{Affinity, Entry, Index, Kept};
 use crate::facts::{Claim, Namespace};
 use crate::tree::Node;
 use crate::workload::LimitRange;
@@ -25,6 +25,7 @@ const LIVE: Duration = Duration::from_millis(200);
 pub struct View {
     client: Client,
     index: RwLock<Index>,
+    listed: watch::Sender<bool>,
 }
 
 impl View {
@@ -33,20 +34,24 @@ impl View {
         client: Client,
         opened: impl FnOnce() + Send + 'static,
     ) -> (Arc<View>, impl Future<Output = ()> + Send + 'static) {
-        let view = Arc::new(View { client: client.clone(), index: RwLock::default() });
+        let view =
+            Arc::new(View { client: client.clone(), index: RwLock::default(), listed: watch::Sender::default() });
         let task = {
             let view = Arc::clone(&view);
             async move {
                 // Notes that come before somebody waits for them are kept.
-                let (namespaces, limit_ranges, claims) = (Notify::new(), Notify::new(), Notify::new());
+                let (namespaces, limit_ranges) = (Notify::new(), Notify::new());
+                let (claims, disks) = (Notify::new(), Notify::new());
                 let config = watcher::Config::default;
                 let labels = watcher::watcher(Api::<PartialObjectMeta<v1::Namespace>>::all(client.clone()), config());
                 let ranges = watcher::watcher(Api::<v1::LimitRange>::all(client.clone()), config());
-                let volumes = watcher::watcher(Api::<v1::PersistentVolumeClaim>::all(client), config());
+                let volume_claims = watcher::watcher(Api::<v1::PersistentVolumeClaim>::all(client.clone()), config());
+                let volumes = watcher::watcher(Api::<v1::PersistentVolume>::all(client), config());
                 let first_lists = async {
                     namespaces.notified().await;
                     limit_ranges.notified().await;
-                    // Claims are not waited for: as long as they are unknown nothing is said about them.
+                    // Claims and volumes are not waited for: as long as they are unknown nothing is said about them.
+                    view.listed.send_replace(true);
                     opened();
                     std::future::pending::<()>().await;
                 };
@@ -54,7 +59,8 @@ impl View {
                 tokio::select! {
                     () = keep("namespaces", labels, read_namespace, &view, &namespaces) => {}
                     () = keep("limitranges", ranges, read_limit_range, &view, &limit_ranges) => {}
-                    () = keep("persistentvolumeclaims", volumes, read_claim, &view, &claims) => {}
+                    () = keep("persistentvolumeclaims", volume_claims, read_claim, &view, &claims) => {}
+                    () = keep("persistentvolumes", volumes, read_volume, &view, &disks) => {}
                     () = first_lists => {}
                 }
             }
@@ -68,11 +74,8 @@ impl View {
         if name.is_empty() {
             return Some(Arc::default());
         }
-        if let Some(made) = self.read().made(name) {
-            return Some(made);
-        }
-        if let Some(made) = self.write().namespace(name) {
-            return Some(made);
+        if let Some(known) = self.known(name) {
+            return Some(known);
         }
         let api = Api::<v1::Namespace>::all(self.client.clone());
         match tokio::time::timeout(LIVE, api.get_metadata_opt(name)).await {
@@ -87,6 +90,18 @@ impl View {
             }
             Err(_) => None,
         }
+    }
+
+    /// What is known of a namespace, without asking anybody.
+    pub(super) fn known(&self, name: &str) -> Option<Arc<Namespace>> {
+        let made = self.read().made(name);
+        made.or_else(|| self.write().namespace(name))
+    }
+
+    /// Waits until namespaces and LimitRanges have been listed once.
+    pub(super) async fn listed(&self) {
+        // The sender lives in `self`, so this cannot fail.
+        let _ = self.listed.subscribe().wait_for(|listed| *listed).await;
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Index> {
@@ -149,6 +164,16 @@ fn read_limit_range(object: &v1::LimitRange) -> Option<Entry<Vec<LimitRange>>> {
 
 fn read_claim(object: &v1::PersistentVolumeClaim) -> Option<Entry<Claim>> {
     let (namespace, name) = (object.namespace()?, object.name_any());
-    let access_modes = object.spec.as_ref().and_then(|spec| spec.access_modes.clone()).unwrap_or_default();
-    Some(Entry { namespace, kept: Claim { name: name.clone(), access_modes }, name })
+    let spec = object.spec.as_ref();
+    let access_modes = spec.and_then(|spec| spec.access_modes.clone()).unwrap_or_default();
+    let volume = spec.and_then(|spec| spec.volume_name.clone());
+    let kept = Claim { name: name.clone(), access_modes, volume, node_affinity: None };
+    Some(Entry { namespace, name, kept })
+}
+
+fn read_volume(object: &v1::PersistentVolume) -> Option<Entry<Affinity>> {
+    let required = object.spec.as_ref().and_then(|spec| spec.node_affinity.as_ref()?.required.as_ref());
+    // A selector always becomes JSON.
+    let affinity = required.and_then(|required| serde_json::to_value(required).ok());
+    Some(Entry { namespace: String::new(), name: object.metadata.name.clone()?, kept: Affinity(affinity) })
 }

@@ -1,7 +1,9 @@
-//! Namespaces, LimitRanges and claims by namespace, as they come from three watches that know nothing of each other.
+//! Namespaces, LimitRanges and claims by namespace, and volumes, as they come from watches that know nothing of each other.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+
+use serde_json::Value;
 
 use crate::facts::{Claim, Namespace};
 use crate::workload::LimitRange;
@@ -16,11 +18,15 @@ pub(super) struct Index {
     limit_ranges: Table<Vec<LimitRange>>,
     /// `None` until they were listed once.
     claims: Option<Table<Claim>>,
+    volumes: Table<Affinity>,
     made: HashMap<String, Arc<Namespace>>,
 }
 
 /// One kind of what is watched: what is kept of an object, and where.
 pub(super) trait Kept: Sized + Send + 'static {
+    /// Whether an object may matter to every namespace, and not to its own alone.
+    const EVERYWHERE: bool = false;
+
     fn table(index: &mut Index) -> &mut Table<Self>;
 }
 
@@ -42,9 +48,20 @@ impl Kept for Claim {
     }
 }
 
+/// `spec.nodeAffinity.required` of a PersistentVolume that has one.
+pub(super) struct Affinity(pub Option<Value>);
+
+impl Kept for Affinity {
+    const EVERYWHERE: bool = true;
+
+    fn table(index: &mut Index) -> &mut Table<Self> {
+        &mut index.volumes
+    }
+}
+
 /// What is kept of one object.
 pub(super) struct Entry<T> {
-    /// A Namespace is in itself.
+    /// A Namespace is in itself, a PersistentVolume in none.
     pub namespace: String,
     pub name: String,
     pub kept: T,
@@ -73,22 +90,36 @@ impl Index {
         namespace.labels.extend(labels);
         namespace.limit_ranges =
             self.limit_ranges.get(name).into_iter().flat_map(BTreeMap::values).flatten().cloned().collect();
-        namespace.claims = self
-            .claims
-            .as_ref()
-            .map(|claims| claims.get(name).into_iter().flat_map(BTreeMap::values).cloned().collect());
+        namespace.claims = self.claims.as_ref().map(|claims| {
+            claims.get(name).into_iter().flat_map(BTreeMap::values).map(|claim| self.bound(claim)).collect()
+        });
         namespace
+    }
+
+    /// A claim, with what is known of its volume.
+    fn bound(&self, claim: &Claim) -> Claim {
+        let volume = claim.volume.as_ref().and_then(|volume| self.volumes.get("")?.get(volume));
+        Claim { node_affinity: volume.and_then(|affinity| affinity.0.clone()), ..claim.clone() }
+    }
+
+    /// Views in which an object of the namespace may be are made anew.
+    fn outdate<T: Kept>(&mut self, namespace: &str) {
+        if T::EVERYWHERE {
+            self.made.clear();
+        } else {
+            self.made.remove(namespace);
+        }
     }
 
     /// An object is new or has changed.
     pub fn put<T: Kept>(&mut self, entry: Entry<T>) {
-        self.made.remove(&entry.namespace);
+        self.outdate::<T>(&entry.namespace);
         T::table(self).entry(entry.namespace).or_default().insert(entry.name, entry.kept);
     }
 
     /// An object is gone.
     pub fn remove<T: Kept>(&mut self, entry: &Entry<T>) {
-        self.made.remove(&entry.namespace);
+        self.outdate::<T>(&entry.namespace);
         let table = T::table(self);
         if let Some(objects) = table.get_mut(&entry.namespace) {
             objects.remove(&entry.name);
@@ -119,7 +150,12 @@ mod tests {
     }
 
     fn claim(namespace: &str, name: &str) -> Entry<Claim> {
-        let kept = Claim { name: name.to_owned(), access_modes: vec!["ReadWriteMany".to_owned()] };
+        let kept = Claim {
+            name: name.to_owned(),
+            access_modes: vec!["ReadWriteMany".to_owned()],
+            volume: Some("disk".to_owned()),
+            ..Claim::default()
+        };
         Entry { namespace: namespace.to_owned(), name: name.to_owned(), kept }
     }
 
@@ -136,6 +172,9 @@ mod tests {
         index.put(Entry { namespace: "scans".into(), name: "l".into(), kept: vec![LimitRange::default()] });
         let second = index.namespace("scans").unwrap();
         assert_eq!((second.claims.as_ref().unwrap().len(), second.limit_ranges.len()), (1, 1));
+        index.put(Entry { namespace: String::new(), name: "disk".into(), kept: Affinity(Some(Value::from("zone b"))) });
+        let third = index.namespace("scans").unwrap();
+        assert_eq!(third.claims.as_ref().unwrap()[0].node_affinity, Some(Value::from("zone b")));
         index.remove(&claim("scans", "source"));
         assert_eq!(index.namespace("scans").unwrap().claims, Some(vec![]));
     }

@@ -7,7 +7,8 @@
 use serde_json::{Value, json};
 
 use super::Stowing;
-use crate::packing::{self, BY_AFFINITY, Options, Plan};
+use crate::facts::Namespace;
+use crate::packing::{self, BY_AFFINITY, NodeSelector, Options, Packed, Plan, Reason};
 use crate::patch::EditError;
 use crate::policy::profile::{Mode, Profile, Toleration};
 use crate::policy::selector::LabelSelector;
@@ -36,7 +37,10 @@ pub(super) fn apply(stowing: &mut Stowing<'_, '_>) -> Result<(), EditError> {
         return Ok(());
     }
     match profile.spec.placement.mode {
-        Mode::Pack => pack(stowing, profile),
+        Mode::Pack => {
+            stowing.packed = Some(pack(stowing, profile)?);
+            Ok(())
+        }
         Mode::Spread => spread(stowing, profile),
         Mode::None => Ok(()),
     }
@@ -93,52 +97,51 @@ fn is_same(own: &Node<'_>, wanted: &Toleration) -> bool {
             .all(|key| own.str(key).unwrap_or_default() == field(key).unwrap_or_default())
 }
 
-fn pack(stowing: &mut Stowing<'_, '_>, profile: &Profile) -> Result<(), EditError> {
+fn pack(stowing: &mut Stowing<'_, '_>, profile: &Profile) -> Result<Packed, EditError> {
     let (term, redundant, against) = {
         let pod = stowing.pod();
         let group = group(&pod, &profile.spec.placement.group_by);
         (packing_terms(&pod, profile), group.and_then(|(key, _)| own_term(&pod, key)), keeps_apart(&pod))
     };
     if against {
-        return Ok(());
+        return Ok(Packed::Nothing(Reason::Apart));
     }
     if let Some(key) = redundant {
         stowing.warnings.push(format!(
             "redundant-affinity: the preferred podAffinity on {key} can go, profile {} packs these pods",
             profile.name
         ));
-        return Ok(());
+        return Ok(Packed::Nothing(Reason::Author));
     }
-    if let Some(plan) = plan(stowing, profile) {
-        match plan {
-            Plan::Ladder(ladder) => {
-                let pointer = stowing.pointer(NODE_TERMS);
-                for term in ladder.terms {
-                    stowing.editor.append(&pointer, term)?;
-                }
-                stowing.annotate(PLACEMENT_ANNOTATION, &ladder.reservation.node)?;
-                stowing.reservation = Some(ladder.reservation);
-                return Ok(());
+    let reason = match plan(stowing, profile) {
+        Plan::Ladder(ladder) => {
+            let pointer = stowing.pointer(NODE_TERMS);
+            for term in ladder.terms {
+                stowing.editor.append(&pointer, term)?;
             }
-            Plan::Nothing => return Ok(()),
-            Plan::Affinity => {}
+            stowing.annotate(PLACEMENT_ANNOTATION, &ladder.reservation.node)?;
+            stowing.reservation = Some(ladder.reservation);
+            return Ok(Packed::Ladder);
         }
-    }
-    let Some(term) = term else { return Ok(()) };
+        Plan::Nothing => return Ok(Packed::Nothing(Reason::Closed)),
+        Plan::Affinity(reason) => reason,
+    };
+    let Some(term) = term else { return Ok(Packed::Nothing(Reason::Group)) };
     let pointer = stowing.pointer("/spec/affinity/podAffinity/preferredDuringSchedulingIgnoredDuringExecution");
     if !stowing.may_append(&pointer) {
-        return Ok(());
+        return Ok(Packed::Nothing(Reason::Author));
     }
     stowing.editor.append(&pointer, term)?;
-    stowing.annotate(PLACEMENT_ANNOTATION, BY_AFFINITY)
+    stowing.annotate(PLACEMENT_ANNOTATION, BY_AFFINITY)?;
+    Ok(Packed::Affinity(reason))
 }
 
-/// `None` when there is nothing to plan with, or nowhere to write the terms.
-fn plan(stowing: &Stowing<'_, '_>, profile: &Profile) -> Option<Plan> {
-    let view = stowing.packing?;
+/// By podAffinity also when there is nothing to plan with, or nowhere to write the terms.
+fn plan(stowing: &Stowing<'_, '_>, profile: &Profile) -> Plan {
+    let Some(view) = stowing.packing else { return Plan::Affinity(Reason::NoView) };
     let pod = stowing.pod();
     if !stowing.may_append(&stowing.pointer(NODE_TERMS)) || follows_mates(&pod) {
-        return None;
+        return Plan::Affinity(Reason::Author);
     }
     let placement = &profile.spec.placement;
     let options = Options {
@@ -148,9 +151,20 @@ fn plan(stowing: &Stowing<'_, '_>, profile: &Profile) -> Option<Plan> {
         neighbours: placement.neighbours,
         max_per_node: placement.max_per_node,
         karpenter: view.karpenter,
-        volumes: &[],
+        volumes: &volumes(&pod, stowing.namespace),
     };
-    Some(packing::plan(&pod, view.snapshot, view.ledger, view.lifetimes, &options, view.now))
+    let (snapshot, ledger) = view.state.get();
+    packing::plan(&pod, snapshot, ledger, view.lifetimes, &options, view.now)
+}
+
+/// The node affinities of the volumes that the pod claims, as far as they are known.
+fn volumes(pod: &Pod<'_>, namespace: &Namespace) -> Vec<NodeSelector> {
+    let claims = namespace.claims.as_deref().unwrap_or_default();
+    let listed = pod.spec().map(|spec| spec.items("volumes")).unwrap_or_default().iter();
+    let names = listed.filter_map(|volume| volume.get("persistentVolumeClaim")?.str("claimName"));
+    let claimed = names.filter_map(|name| claims.iter().find(|claim| claim.name == name));
+    let affinities = claimed.filter_map(|claim| claim.node_affinity.clone());
+    affinities.map(|affinity| NodeSelector::read(&Node::from(affinity))).collect()
 }
 
 /// The term that packs a pod; `None` when nothing says which pods belong together.

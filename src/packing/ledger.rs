@@ -115,9 +115,10 @@ impl Ledger {
     }
 }
 
-/// Entries from the future do not stand: the clock was set back.
+/// Entries from a far future do not stand: the clock was set back. Those of a near one do: who takes the time first does not
+/// always get the lock first.
 fn stands(at: Timestamp, now: Timestamp) -> bool {
-    (SignedDuration::ZERO..LIFE).contains(&now.duration_since(at))
+    now.duration_since(at).abs() < LIFE
 }
 
 #[cfg(test)]
@@ -171,6 +172,14 @@ mod tests {
         let mut ledger = Ledger::default();
         (0..20).for_each(|pod| ledger.reserve(reservation(1, "a"), at(pod * 20)));
         assert_eq!(cpu(&ledger), [("a", 2000)]);
+    }
+
+    #[test]
+    fn who_is_late_at_the_lock_takes_nothing_from_who_was_first() {
+        let mut ledger = Ledger::default();
+        ledger.reserve(reservation(1, "a"), at(101));
+        ledger.reserve(reservation(2, "b"), at(100));
+        assert_eq!(cpu(&ledger), [("a", 100), ("b", 100)]);
     }
 
     #[test]

@@ -41,6 +41,17 @@ pub struct Kind {
     broad: u64,
 }
 
+/// A pod that ran to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// Its kind.
+    pub kind: Kind,
+    /// How long it ran.
+    pub seconds: u32,
+    /// When it ended, in seconds since 1970.
+    pub at: i64,
+}
+
 impl Kind {
     /// The kind of a pod that `profiles` match, in a group. Versions of images do not count, or each upgrade would forget all.
     pub fn of(pod: &Pod<'_>, profiles: &str, group: Option<&str>) -> Kind {
@@ -54,6 +65,10 @@ impl Kind {
             hasher.part(group);
         }
         Kind { narrow: hasher.finish(), broad }
+    }
+
+    fn digests(self) -> impl Iterator<Item = u64> {
+        std::iter::once(self.narrow).chain((self.broad != self.narrow).then_some(self.broad))
     }
 }
 
@@ -83,19 +98,51 @@ struct Sketch {
 }
 
 impl Lifetimes {
-    /// A pod of this kind ended at `at` (seconds since 1970) after `seconds`.
-    pub fn learn(&mut self, kind: Kind, seconds: u32, at: i64) {
-        for digest in [kind.narrow, kind.broad] {
-            if !self.kinds.contains_key(&digest) && self.kinds.len() >= KINDS {
-                let oldest = self.kinds.iter().min_by_key(|(digest, sketch)| (sketch.last, **digest));
-                if let Some(oldest) = oldest.map(|(digest, _)| *digest) {
-                    self.kinds.remove(&oldest);
-                }
-            }
-            self.kinds.entry(digest).or_default().count(seconds, at);
-            if kind.narrow == kind.broad {
-                break;
-            }
+    /// Reads what was written before `now` (seconds since 1970); of more kinds than are remembered those that were seen last.
+    pub fn from_json(text: &str, now: i64) -> serde_json::Result<Lifetimes> {
+        let mut lifetimes: Lifetimes = serde_json::from_str(text)?;
+        for sketch in lifetimes.kinds.values_mut() {
+            sketch.counts.truncate(STEPS.len());
+            // By a clock that was wrong. Nothing would ever be newer.
+            sketch.last = sketch.last.min(now);
+        }
+        while lifetimes.kinds.len() > KINDS {
+            lifetimes.forget_one();
+        }
+        Ok(lifetimes)
+    }
+
+    /// A pod ended.
+    pub fn learn(&mut self, ended: Ended) {
+        for digest in ended.kind.digests() {
+            self.count(digest, ended);
+        }
+    }
+
+    /// Learns those of `ended` that ended after the last one of their kind that is known: the others were learned already, by
+    /// whoever wrote this down. Returns whether there was anything to learn.
+    pub fn merge(&mut self, ended: &[Ended]) -> bool {
+        let both = ended.iter().flat_map(|ended| ended.kind.digests().map(|digest| (digest, *ended)));
+        let is_new = |(digest, ended): &(u64, Ended)| self.kinds.get(digest).is_none_or(|kind| kind.last < ended.at);
+        let new: Vec<_> = both.filter(is_new).collect();
+        let any = !new.is_empty();
+        for (digest, ended) in new {
+            self.count(digest, ended);
+        }
+        any
+    }
+
+    fn count(&mut self, digest: u64, ended: Ended) {
+        if !self.kinds.contains_key(&digest) && self.kinds.len() >= KINDS {
+            self.forget_one();
+        }
+        self.kinds.entry(digest).or_default().count(ended.seconds, ended.at);
+    }
+
+    fn forget_one(&mut self) {
+        let oldest = self.kinds.iter().min_by_key(|(digest, sketch)| (sketch.last, **digest));
+        if let Some(oldest) = oldest.map(|(digest, _)| *digest) {
+            self.kinds.remove(&oldest);
         }
     }
 
@@ -164,6 +211,10 @@ mod tests {
         Kind::of(&Pod::new("", &tree), "scan", Some(group))
     }
 
+    fn ended(image: &str, group: &str, seconds: u32, at: i64) -> Ended {
+        Ended { kind: kind(image, group), seconds, at }
+    }
+
     #[test]
     fn the_steps_are_half_octaves() {
         assert_eq!(STEPS[..8], [1, 2, 3, 4, 6, 8, 12, 16]);
@@ -176,12 +227,12 @@ mod tests {
         let mut lifetimes = Lifetimes::default();
         for seconds in [50, 60, 60, 63, 900] {
             assert_eq!(lifetimes.predict(kind("r.io:5000/scan:2", "a")), None);
-            lifetimes.learn(kind("r.io:5000/scan:1", "a"), seconds, 0);
+            lifetimes.learn(ended("r.io:5000/scan:1", "a", seconds, 0));
         }
         assert_eq!(lifetimes.predict(kind("r.io:5000/scan@sha256:0", "b")), Some(64));
         assert_eq!(lifetimes.predict(kind("r.io:5000/other", "a")), None);
         for _ in 0..5 {
-            lifetimes.learn(kind("r.io:5000/scan:1", "b"), 5, 0);
+            lifetimes.learn(ended("r.io:5000/scan:1", "b", 5, 0));
         }
         assert_eq!(lifetimes.predict(kind("r.io:5000/scan:1", "b")), Some(6));
         assert_eq!(lifetimes.predict(kind("r.io:5000/scan:1", "a")), Some(64));
@@ -191,8 +242,8 @@ mod tests {
     fn nothing_is_said_of_a_kind_whose_runs_are_all_different() {
         let mut lifetimes = Lifetimes::default();
         for seconds in (0..12).map(|octave| 1 << octave) {
-            lifetimes.learn(kind("scan", "wild"), seconds, 0);
-            lifetimes.learn(kind("other", "tame"), 50 + seconds / 64, 0);
+            lifetimes.learn(ended("scan", "wild", seconds, 0));
+            lifetimes.learn(ended("other", "tame", 50 + seconds / 64, 0));
         }
         assert_eq!(lifetimes.predict(kind("scan", "wild")), None);
         assert_eq!(lifetimes.predict(kind("other", "tame")), Some(64));
@@ -201,8 +252,8 @@ mod tests {
     #[test]
     fn a_scanner_that_has_become_faster_is_believed() {
         let mut lifetimes = Lifetimes::default();
-        (0..600).for_each(|at| lifetimes.learn(kind("scan", "a"), 1000, at));
-        (0..600).for_each(|at| lifetimes.learn(kind("scan", "a"), 10, at));
+        (0..600).for_each(|at| lifetimes.learn(ended("scan", "a", 1000, at)));
+        (0..600).for_each(|at| lifetimes.learn(ended("scan", "a", 10, at)));
         assert_eq!(lifetimes.predict(kind("scan", "a")), Some(12));
     }
 
@@ -210,12 +261,45 @@ mod tests {
     fn groups_come_and_go_without_a_leak_and_survive_a_restart() {
         let mut lifetimes = Lifetimes::default();
         for group in 0..10_000_u32 {
-            (0..5).for_each(|_| lifetimes.learn(kind("scan", &group.to_string()), 60, i64::from(group)));
+            (0..5).for_each(|_| lifetimes.learn(ended("scan", &group.to_string(), 60, i64::from(group))));
         }
         assert_eq!(lifetimes.len(), KINDS);
         assert_eq!(lifetimes.predict(kind("scan", "9999")), Some(64));
         let text = serde_json::to_string(&lifetimes).unwrap();
         assert!(text.len() < 500_000, "{}", text.len());
-        assert_eq!(serde_json::from_str::<Lifetimes>(&text).unwrap(), lifetimes);
+        assert_eq!(Lifetimes::from_json(&text, i64::MAX).unwrap(), lifetimes);
+    }
+
+    #[test]
+    fn two_replicas_that_saw_the_same_count_it_once_and_lose_nothing() {
+        let seen: Vec<_> = (0..40).map(|at| ended("scan", if at % 2 == 0 { "a" } else { "b" }, 60, at / 2)).collect();
+        let mut all = Lifetimes::default();
+        for ended in &seen {
+            all.learn(*ended);
+        }
+        // One writes after 10 s, the other has seen everything since the start.
+        let mut written = Lifetimes::default();
+        written.merge(&seen[..20]);
+        assert_ne!(written, all);
+        written.merge(&seen);
+        assert_eq!(written, all);
+        assert!(!written.merge(&seen), "nothing is new");
+        // A kind that only the other one knows stays.
+        written.merge(&[ended("new", "a", 5, 3)]);
+        assert_eq!(written.len(), all.len() + 2);
+    }
+
+    #[test]
+    fn what_was_written_by_a_wrong_clock_or_hand_does_no_harm() {
+        let kinds: BTreeMap<u64, _> =
+            (0..3_000).map(|kind| (kind, json!({"counts": vec![9; 99], "last": i64::MAX}))).collect();
+        let text = json!(kinds).to_string();
+        let mut lifetimes = Lifetimes::from_json(&text, 100).unwrap();
+        assert_eq!(lifetimes.len(), KINDS);
+        assert!(lifetimes.kinds.values().all(|sketch| sketch.counts.len() == STEPS.len()));
+        let before = lifetimes.clone();
+        lifetimes.merge(&[Ended { kind: Kind { narrow: 2_999, broad: 2_999 }, seconds: 7, at: 101 }]);
+        assert_ne!(lifetimes, before);
+        assert!(Lifetimes::from_json("[]", 0).is_err() && Lifetimes::from_json("{}", 0).unwrap().is_empty());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::lifetimes::{Kind, Lifetimes};
+use super::lifetimes::{Ended, Kind, Lifetimes};
 use super::load::{Amounts, Extended, Part, Requests, Run};
 use super::names::{Hasher, digest};
 use crate::policy::profile::Effect;
@@ -222,6 +222,12 @@ impl PodSeen {
             kind: profiles.map(|profiles| Kind::of(&pod, profiles, group)),
             ran: if ended { ran(&pod, started) } else { None },
         })
+    }
+
+    /// What can be learned from it: when it was a scan, and ran to its end.
+    pub fn lesson(&self) -> Option<Ended> {
+        let (seconds, at) = self.ran?;
+        Some(Ended { kind: self.kind?, seconds, at })
     }
 
     /// What is kept of a scan besides its requests.

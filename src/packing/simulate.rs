@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::bound::{Room, unused_nodes};
 use super::fit::{Needs, Term};
-use super::{Karpenter, Ledger, Lifetimes, NodeSeen, Options, Plan, PodSeen, Requests, Store, Uid, plan};
+use super::{Ended, Karpenter, Ledger, Lifetimes, NodeSeen, Options, Plan, PodSeen, Requests, Store, Uid, plan};
 use crate::policy::profile::Neighbours;
 use crate::tree::Node;
 use crate::workload::Pod;
@@ -320,7 +320,7 @@ impl<'s> Simulation<'s> {
             (self.setting.learn, seen.kind, self.jobs.get(index).and_then(|job| job.runs))
         {
             let seconds = |millis: u64| u32::try_from(millis / 1000).unwrap_or(u32::MAX);
-            self.lifetimes.to_mut().learn(kind, seconds(runs), i64::from(seconds(at)));
+            self.lifetimes.to_mut().learn(Ended { kind, seconds: seconds(runs), at: i64::from(seconds(at)) });
         }
         self.store.apply_pod(seen, &self.lifetimes);
         if let Some(millis) = slept {

@@ -50,8 +50,8 @@ pub struct Store {
     promises: BTreeSet<(i64, Uid)>,
     labels: Pool<Label>,
     profiles: Pool<str>,
-    /// Which of two lists the pods were last seen in, by turns.
-    list: bool,
+    /// How many lists of pods have begun; one that broke off is followed by another, and then it counts for nothing.
+    list: u16,
     /// The nodes in the list that is being read.
     listed_nodes: Option<HashSet<Arc<str>>>,
 }
@@ -71,7 +71,8 @@ struct Row {
     run: Option<Arc<Run>>,
     slot: u32,
     part: Part,
-    list: bool,
+    /// The list that it was last seen in or after.
+    list: u16,
     /// Until when it counts, in seconds since 1970, while it is pending; `FOR_GOOD` once it is bound.
     until: i64,
 }
@@ -132,6 +133,10 @@ impl Store {
         while let Some((_, uid)) = self.promises.first().copied().filter(|(until, _)| *until <= now) {
             self.drop_pod(uid);
         }
+        // A clock that was set back would keep them for as long as it was set back by.
+        while let Some((_, uid)) = self.promises.last().copied().filter(|(until, _)| *until > now + 2 * PROMISE) {
+            self.drop_pod(uid);
+        }
         self.view.clone()
     }
 
@@ -170,18 +175,18 @@ impl Store {
     ///
     /// It counts on the node that it is bound to until it has ended, however long it takes to terminate. A pending pod counts on
     /// the node that was planned for it, for half a minute after its creation; whether such a plan is to be believed is the
-    /// caller's choice, who can clear `planned`.
-    pub fn apply_pod(&mut self, mut pod: PodSeen, lifetimes: &Lifetimes) {
-        self.drop_pod(pod.uid);
+    /// caller's choice, who can clear `planned`. Returns whether it counted before.
+    pub fn apply_pod(&mut self, mut pod: PodSeen, lifetimes: &Lifetimes) -> bool {
+        let counted = self.drop_pod(pod.uid);
         let until = if pod.node.is_some() { FOR_GOOD } else { pod.created.saturating_add(PROMISE) };
         let place = match (&pod.node, &pod.planned) {
-            _ if pod.ended => return,
+            _ if pod.ended => return counted,
             (Some(node), _) => self.place_of(node),
-            (None, Some(planned)) if self.promises.len() < PROMISES => match self.view.place(planned) {
+            (None, Some(planned)) if self.promises.len() < PROMISES => match self.view.open(planned) {
                 Some(place) => place,
-                None => return,
+                None => return counted,
             },
-            _ => return,
+            _ => return counted,
         };
         if let Some(profiles) = &mut pod.profiles {
             self.profiles.share(profiles);
@@ -195,6 +200,7 @@ impl Store {
         }
         let row = Row { requests: pod.requests, run, slot: place, part: pod.part, list: self.list, until };
         self.pods.insert(pod.uid, row);
+        counted
     }
 
     /// A pod is gone, by its `metadata.uid`.
@@ -204,7 +210,7 @@ impl Store {
 
     /// A list of all pods begins: what is applied from here on is in it.
     pub fn list_pods(&mut self) {
-        self.list = !self.list;
+        self.list = self.list.wrapping_add(1);
     }
 
     /// The list of pods is complete: what was not in it is gone.
@@ -314,13 +320,14 @@ impl Store {
         }
     }
 
-    fn drop_pod(&mut self, uid: Uid) {
-        let Some(row) = self.pods.remove(&uid) else { return };
+    fn drop_pod(&mut self, uid: Uid) -> bool {
+        let Some(row) = self.pods.remove(&uid) else { return false };
         self.promises.remove(&(row.until, uid));
         if let Some(slot) = self.view.slot_mut(row.slot) {
             slot.load.remove(&row.requests, row.part, row.run.as_ref());
         }
         self.vacate(row.slot);
+        true
     }
 }
 
@@ -451,6 +458,9 @@ mod tests {
         let later = store.snapshot(at("2026-01-01T00:00:30Z"));
         assert_eq!((cpu(&later, "a"), cpu(&later, "b")), (Some(0), Some(100)));
         assert_eq!((store.promises.len(), store.pods()), (0, 1));
+        store.apply_pod(pod(5, None, planned("a")), &none);
+        let set_back = store.snapshot(at("2025-12-31T23:00:00Z"));
+        assert_eq!(cpu(&set_back, "a"), Some(0), "our clock was set back");
     }
 
     #[test]
@@ -485,6 +495,13 @@ mod tests {
         assert_eq!(nodes, [("a", 1), ("c", 0)]);
         store.apply_node(node("d"));
         assert_eq!(store.view.chunks[0].len(), 3, "places are used again");
+        // A list that breaks off, and the next one: neither what was there before nor what only the first one had is left.
+        store.list_pods();
+        store.apply_pod(pod(5, Some("a"), json!({})), &none);
+        store.list_pods();
+        store.apply_pod(pod(6, Some("a"), json!({})), &none);
+        store.listed_pods();
+        assert_eq!((store.pods(), cpu(&store.snapshot(at(SOON)), "a")), (1, Some(100)));
     }
 
     #[test]

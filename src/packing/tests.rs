@@ -122,7 +122,7 @@ fn a_pod_that_is_not_scheduled_now_by_the_usual_scheduler_gets_no_ladder() {
     for spec in
         [json!({"schedulingGates": [{"name": "kueue"}]}), json!({"schedulerName": "volcano"}), json!({"nodeName": "a"})]
     {
-        assert_eq!(World::with(&["a"]).plan(scan(json!({"spec": spec}))), Plan::Affinity, "{spec}");
+        assert_eq!(World::with(&["a"]).plan(scan(json!({"spec": spec}))), Plan::Affinity(Reason::Scheduler), "{spec}");
     }
     assert_eq!(World::default().plan(scan(json!({}))), Plan::Nothing);
 }
@@ -167,8 +167,8 @@ fn pods_that_end_together_sit_together() {
         Kind::of(&Pod::new("", &tree), "scan", None)
     };
     (0..9).for_each(|_| {
-        world.lifetimes.learn(kind("short"), 60, 0);
-        world.lifetimes.learn(kind("long"), 7000, 0);
+        world.lifetimes.learn(Ended { kind: kind("short"), seconds: 60, at: 0 });
+        world.lifetimes.learn(Ended { kind: kind("long"), seconds: 7000, at: 0 });
     });
     for (index, (node, image)) in [("a", "short"), ("b", "long")].into_iter().enumerate() {
         let pod = Node::from(json!({

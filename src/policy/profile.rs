@@ -64,9 +64,10 @@ pub struct Placement {
     pub mode: Mode,
     /// The first of these labels that a pod has says which pods belong together.
     pub group_by: Vec<String>,
-    /// Whether nodes that run other things may be filled. Without a view of the cluster only `Any` can be followed.
+    /// Whether nodes that run other things may be filled. Followed with a view of the nodes (`serve --cluster`) only.
     pub neighbours: Neighbours,
-    /// The most pods of the profile on one node; 0 is no limit. Without a view of the cluster only 0 can be followed.
+    /// The most pods of the profile that are sent to one node; 0 is no limit. Followed with a view of the nodes (`serve --cluster`)
+    /// only; the scheduler may still put more there when no other node has room.
     pub max_per_node: u32,
     /// Node labels that the pods need.
     pub node_selector: BTreeMap<String, String>,
@@ -357,18 +358,6 @@ fn check_placement(placement: &Placement, problems: &mut Problems) {
         problems.add(
             "/spec/placement/spread/topologyKeys",
             "is empty: mode Spread needs a node label, such as topology.kubernetes.io/zone",
-        );
-    }
-    if placement.mode == Mode::Pack && placement.max_per_node > 0 {
-        problems.add(
-            "/spec/placement/maxPerNode",
-            "cannot be kept without a view of the cluster's nodes, which this version does not have: write 0",
-        );
-    }
-    if placement.mode == Mode::Pack && placement.neighbours == Neighbours::ScansOnly {
-        problems.add(
-            "/spec/placement/neighbours",
-            "cannot be kept without a view of the cluster's nodes, which this version does not have: write Any",
         );
     }
 }

@@ -3,7 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
+use crate::engine::Outcome;
 use crate::facts::Namespace;
+use crate::packing::View;
 
 /// Why nothing is known of a namespace.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -20,7 +24,12 @@ pub enum Source {
     Files(Arc<Files>),
     /// What is watched in the cluster.
     #[cfg(feature = "cluster")]
-    Cluster(Arc<crate::cluster::facts::View>),
+    Cluster {
+        /// Namespaces, LimitRanges and claims.
+        namespaces: Arc<crate::cluster::facts::View>,
+        /// Nodes and pods.
+        packing: Arc<crate::cluster::snapshot::Live>,
+    },
 }
 
 /// Namespace, LimitRange and PersistentVolumeClaim documents.
@@ -36,8 +45,28 @@ impl Source {
         match self {
             Source::Files(files) => Ok(files.namespace(name)),
             #[cfg(feature = "cluster")]
-            Source::Cluster(view) => view.namespace(name).await.ok_or_else(|| FactsError::Unknown(clip(name))),
+            Source::Cluster { namespaces, .. } => {
+                namespaces.namespace(name).await.ok_or_else(|| FactsError::Unknown(clip(name)))
+            }
         }
+    }
+
+    /// Decides with the view of the nodes, where there is one, and commits what was planned.
+    pub fn plan<E>(
+        &self,
+        now: Timestamp,
+        decide: impl FnOnce(Option<View<'_>>) -> Result<Outcome, E>,
+    ) -> Result<Outcome, E> {
+        #[cfg(feature = "cluster")]
+        if let Source::Cluster { packing, .. } = self
+            && let Some(turn) = packing.turn()
+        {
+            let outcome = decide(Some(turn.view(now)))?;
+            turn.commit(outcome.reservation.clone(), now);
+            return Ok(outcome);
+        }
+        let _ = now;
+        decide(None)
     }
 }
 

@@ -3,6 +3,7 @@
 //! Every label set is closed: kinds come from the table of workloads, rules and mutators from the program, so nothing that a
 //! client sends can make a new time series.
 
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -14,6 +15,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::engine::Outcome;
+use crate::packing::Packed;
 use crate::review::Operation;
 use crate::workload::KINDS;
 
@@ -48,6 +50,12 @@ struct MutatorLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PlanLabels {
+    outcome: &'static str,
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ReasonLabels {
     reason: &'static str,
 }
@@ -65,6 +73,7 @@ pub struct Metrics {
     body_bytes: Histogram,
     findings: Family<FindingLabels, Counter>,
     mutations: Family<MutatorLabels, Counter>,
+    plans: Family<PlanLabels, Counter>,
     faults: Family<ReasonLabels, Counter>,
     refused: Family<ReasonLabels, Counter>,
     handshake_failures: Family<ReasonLabels, Counter>,
@@ -83,6 +92,64 @@ pub struct Metrics {
     pub certificate_reloads: Counter,
     /// Times that changed certificate files could not be used.
     pub certificate_reload_failures: Counter,
+    /// What is known of nodes and pods.
+    pub snapshot: SnapshotGauges,
+}
+
+/// The view of nodes and pods, as it was a second ago at most.
+#[derive(Clone)]
+pub struct SnapshotGauges {
+    /// Nodes in it.
+    pub nodes: Gauge,
+    /// Pods that count on a node.
+    pub pods: Gauge,
+    /// Seconds since the API server was last heard.
+    pub age: Gauge<f64, AtomicU64>,
+    /// 1 when pods are packed without it.
+    pub stale: Gauge,
+    /// Plans whose pods were not seen yet.
+    pub reservations: Gauge,
+    /// Kinds of scans of which a duration is known.
+    pub kinds: Gauge,
+}
+
+impl Default for SnapshotGauges {
+    fn default() -> Self {
+        let gauges = SnapshotGauges {
+            nodes: Gauge::default(),
+            pods: Gauge::default(),
+            age: Gauge::default(),
+            stale: Gauge::default(),
+            reservations: Gauge::default(),
+            kinds: Gauge::default(),
+        };
+        gauges.stale.set(1);
+        gauges
+    }
+}
+
+impl SnapshotGauges {
+    fn register(&self, registry: &mut Registry) {
+        registry.register("snapshot_nodes", "Nodes in the view that pods are packed by", self.nodes.clone());
+        registry.register("snapshot_pods", "Pods that count on a node of that view", self.pods.clone());
+        registry.register_with_unit(
+            "snapshot_age",
+            "Time since the API server was last heard on the watches of nodes and pods",
+            Unit::Seconds,
+            self.age.clone(),
+        );
+        registry.register(
+            "snapshot_stale",
+            "1 when there is no fresh view of the nodes, and pods are packed by podAffinity",
+            self.stale.clone(),
+        );
+        registry.register(
+            "reservations",
+            "Plans of this replica whose pods were not seen yet",
+            self.reservations.clone(),
+        );
+        registry.register("lifetime_kinds", "Kinds of scans of which durations were seen", self.kinds.clone());
+    }
 }
 
 /// What a review is counted under.
@@ -134,6 +201,7 @@ impl Default for Metrics {
             body_bytes: Histogram::new(BYTES),
             findings: Family::default(),
             mutations: Family::default(),
+            plans: Family::default(),
             faults: Family::default(),
             refused: Family::default(),
             handshake_failures: Family::default(),
@@ -145,6 +213,7 @@ impl Default for Metrics {
             connections_open: Gauge::default(),
             certificate_reloads: Counter::default(),
             certificate_reload_failures: Counter::default(),
+            snapshot: SnapshotGauges::default(),
         };
         registry.register("build", "What is running", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         registry.register("reviews", "Reviews answered, by webhook and decision", metrics.reviews.clone());
@@ -157,6 +226,11 @@ impl Default for Metrics {
         registry.register_with_unit("request_body", "Size of reviews", Unit::Bytes, metrics.body_bytes.clone());
         registry.register("findings", "What rules found, by the action that was left", metrics.findings.clone());
         registry.register("mutations", "Pods that a mutator added something to", metrics.mutations.clone());
+        registry.register(
+            "plans",
+            "Pods of packing profiles, by what they were packed with and why not by a ladder",
+            metrics.plans.clone(),
+        );
         registry.register("patches_held_back", "Patches found wrong and not sent", metrics.held_back.clone());
         registry.register("panics", "Reviews that ended in a panic", metrics.panics.clone());
         registry.register("faults", "Requests answered with an HTTP error", metrics.faults.clone());
@@ -184,6 +258,7 @@ impl Default for Metrics {
             "Changed certificate files that could not be used; the old ones stay",
             metrics.certificate_reload_failures.clone(),
         );
+        metrics.snapshot.register(&mut registry);
         Metrics { registry, ..metrics }
     }
 }
@@ -205,6 +280,14 @@ impl Metrics {
         }
         for mutator in &outcome.mutators {
             self.mutations.get_or_create(&MutatorLabels { mutator }).inc();
+        }
+        if let Some(packed) = outcome.packed {
+            let (outcome, reason) = match packed {
+                Packed::Ladder => ("ladder", ""),
+                Packed::Affinity(reason) => ("affinity", reason.word()),
+                Packed::Nothing(reason) => ("nothing", reason.word()),
+            };
+            self.plans.get_or_create(&PlanLabels { outcome, reason }).inc();
         }
         if outcome.held_back.is_some() {
             self.held_back.inc();
@@ -262,12 +345,17 @@ mod tests {
         metrics.reviewed(review, Duration::from_micros(40));
         metrics.certificate_ends("server", 1_900_000_000);
         metrics.fault("panic");
+        let packed = Some(Packed::Affinity(crate::packing::Reason::NoView));
+        metrics.decided(&Outcome { packed, ..Outcome::default() });
         let text = metrics.text();
         for line in [
             r#"supercargo_reviews_total{webhook="validate",operation="CREATE",kind="other",decision="allowed"} 1"#,
             r#"supercargo_review_duration_seconds_bucket{le="0.00005",webhook="validate"} 1"#,
             r#"supercargo_certificate_not_after_timestamp_seconds{certificate="server"} 1900000000"#,
             r#"supercargo_faults_total{reason="panic"} 1"#,
+            r#"supercargo_plans_total{outcome="affinity",reason="no-view"} 1"#,
+            "supercargo_snapshot_stale 1",
+            "supercargo_snapshot_age_seconds 0",
             "supercargo_build_info{version=\"",
             "# EOF",
         ] {
@@ -293,6 +381,7 @@ mod tests {
         metrics.reviewed(review, Duration::from_micros(40));
         metrics.findings.get_or_create(&FindingLabels { rule: "required-limits", action: "deny" }).inc();
         metrics.mutations.get_or_create(&MutatorLabels { mutator: "labels" }).inc();
+        metrics.plans.get_or_create(&PlanLabels { outcome: "ladder", reason: "" }).inc();
         metrics.certificate_ends("server", 0);
         metrics.fault("deadline");
         metrics.refused("total");

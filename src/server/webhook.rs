@@ -220,10 +220,12 @@ impl Webhook {
             Outcome::default()
         } else {
             let namespace = self.facts.namespace(&request.namespace).await?;
-            let facts =
-                Facts { namespace: &namespace, policies: &policies, now: jiff::Timestamp::now(), packing: None };
+            let now = jiff::Timestamp::now();
+            let facts = Facts { namespace: &namespace, policies: &policies, now, packing: None };
             match door {
-                Door::Mutate => self.judge.mutate(request, facts)?,
+                Door::Mutate => {
+                    self.facts.plan(now, |packing| self.judge.mutate(request, Facts { packing, ..facts }))?
+                }
                 Door::Validate => self.judge.validate(request, facts)?,
             }
         };

@@ -166,13 +166,18 @@ impl Started {
     }
 
     /// Starts the scheduler.
-    pub fn scheduler(&mut self, binaries: &Path, dir: &Path, access: &Access) -> Result<()> {
-        let configuration = json!({
+    pub fn scheduler(&mut self, binaries: &Path, dir: &Path, access: &Access, options: &Options) -> Result<()> {
+        let mut configuration = json!({
             "apiVersion": "kubescheduler.config.k8s.io/v1",
             "kind": "KubeSchedulerConfiguration",
             "clientConnection": {"kubeconfig": access.kubeconfig(User::Scheduler), "qps": 500, "burst": 1000},
             "leaderElection": {"leaderElect": false},
         });
+        if options.most_allocated {
+            let strategy = json!({"type": "MostAllocated", "resources": [{"name": "cpu", "weight": 1}, {"name": "memory", "weight": 1}]});
+            let plugin = json!({"name": "NodeResourcesFit", "args": {"scoringStrategy": strategy}});
+            configuration["profiles"] = json!([{"schedulerName": "default-scheduler", "pluginConfig": [plugin]}]);
+        }
         let file = file(dir, "scheduler.yaml", &configuration.to_string())?;
         self.run(
             "kube-scheduler",

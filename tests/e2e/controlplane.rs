@@ -30,13 +30,20 @@ pub struct Options {
     pub webhook_client_certificate: bool,
     /// How long a pod of a Job runs that does not say so in annotation `e2e.supercargo.dev/run-for`.
     pub job_duration: Duration,
+    /// The scheduler scores nodes by how full they are (`NodeResourcesFit`, MostAllocated).
+    pub most_allocated: bool,
     /// Further flags of the API server, `--name=value`.
     pub apiserver_args: Vec<String>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { webhook_client_certificate: true, job_duration: Duration::from_secs(1), apiserver_args: Vec::new() }
+        Self {
+            webhook_client_certificate: true,
+            job_duration: Duration::from_secs(1),
+            most_allocated: false,
+            apiserver_args: Vec::new(),
+        }
     }
 }
 
@@ -98,7 +105,7 @@ impl ControlPlane {
         let version = admin.apiserver_version().await?.git_version;
 
         started.controller_manager(binaries, dir, &access, &files)?;
-        started.scheduler(binaries, dir, &access)?;
+        started.scheduler(binaries, dir, &access, options)?;
         started.kwok(binaries, dir, &access, options)?;
         let accounts: Api<ServiceAccount> = Api::namespaced(admin.clone(), "default");
         started.wait_for("the default service account", async || Ok(accounts.get_opt("default").await?)).await?;
@@ -131,6 +138,12 @@ impl ControlPlane {
         let log = fs::read_to_string(self.folder().join("audit.log"))?;
         // The last line may still be on its way.
         Ok(log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
+    }
+
+    /// Seconds of CPU that the scheduler has used.
+    pub fn scheduler_cpu(&self) -> Result<f64> {
+        let scheduler = self.processes.iter().find(|process| process.name() == "kube-scheduler");
+        scheduler.context("no scheduler")?.cpu()
     }
 
     /// Fails with the end of its log when one of the five has ended.

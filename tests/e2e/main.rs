@@ -11,6 +11,8 @@ mod demo;
 mod fixtures;
 mod injector;
 mod install;
+mod load;
+mod measure;
 mod objects;
 mod pki;
 mod processes;

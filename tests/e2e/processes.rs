@@ -80,6 +80,22 @@ impl Process {
         fs::read(&self.log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
     }
 
+    /// What it was started as.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Seconds of CPU so far.
+    pub fn cpu(&self) -> Result<f64> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child().id()))?;
+        // The second field, the name, may hold spaces and parentheses.
+        let fields: Vec<&str> = stat.rsplit_once(')').context("stat")?.1.split_whitespace().collect();
+        let ticks = |index: usize| -> Result<f64> { Ok(fields.get(index).context("stat")?.parse::<f64>()?) };
+        #[expect(clippy::cast_precision_loss, reason = "100, as a rule")]
+        let per_second = rustix::param::clock_ticks_per_second() as f64;
+        Ok((ticks(11)? + ticks(12)?) / per_second)
+    }
+
     /// The last lines of the log under a heading that names the file.
     pub fn tail(&self, lines: usize) -> String {
         let log = self.log();

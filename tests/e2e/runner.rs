@@ -12,6 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
 
 use crate::controlplane::{ControlPlane, Options};
+use crate::measure::MEASUREMENT;
 use crate::objects;
 
 /// No scenario comes near; one that hangs must not eat the time of the others.
@@ -79,7 +80,8 @@ async fn run_all(chosen: &[&(&str, Scenario)]) -> Result<usize> {
     for (name, scenario) in chosen {
         let begin = Instant::now();
         println!("scenario {name}");
-        let result = run_one(&plane, *scenario).await;
+        let deadline = if name.starts_with("measure-") { MEASUREMENT } else { SCENARIO };
+        let result = run_one(&plane, *scenario, deadline).await;
         // A cluster that cannot be cleared is the failure of who left it so.
         let result = result.and(objects::clear(&plane).await.context("clearing up")).and(plane.check_running());
         match result {
@@ -102,11 +104,11 @@ async fn run_all(chosen: &[&(&str, Scenario)]) -> Result<usize> {
 }
 
 /// Runs one scenario; a panic is its failure, not the end of the others.
-async fn run_one(plane: &ControlPlane, scenario: Scenario) -> Result<()> {
-    match timeout(SCENARIO, AssertUnwindSafe(scenario(plane)).catch_unwind()).await {
+async fn run_one(plane: &ControlPlane, scenario: Scenario, deadline: Duration) -> Result<()> {
+    match timeout(deadline, AssertUnwindSafe(scenario(plane)).catch_unwind()).await {
         Ok(Ok(result)) => result,
         Ok(Err(panic)) => Err(anyhow!("panicked: {}", message(&*panic))),
-        Err(_) => Err(anyhow!("not done after {SCENARIO:?}")),
+        Err(_) => Err(anyhow!("not done after {deadline:?}")),
     }
 }
 

@@ -9,6 +9,7 @@ mod exemptions;
 mod explain;
 mod inspect;
 mod large;
+mod live;
 mod manifests;
 mod mtls;
 mod namespaces;
@@ -21,6 +22,7 @@ mod stow;
 mod untouched;
 
 use crate::demo;
+use crate::measure;
 use crate::runner::Scenario;
 
 /// Name and function, in the order in which they run.
@@ -42,6 +44,10 @@ pub const SCENARIOS: &[(&str, Scenario)] = &[
     ("batch_says_why_jobs_are_refused", |plane| Box::pin(batch::says_why_jobs_are_refused(plane))),
     ("batch_waits_for_nodes_and_quotas", |plane| Box::pin(batch::waits_for_nodes_and_quotas(plane))),
     ("explain_says_what_became_of_a_pod", |plane| Box::pin(explain::says_what_became_of_a_pod(plane))),
+    ("live_a_scan_lands_where_it_was_sent", |plane| Box::pin(live::a_scan_lands_where_it_was_sent(plane))),
+    ("live_fills_the_nodes_in_use", |plane| Box::pin(live::fills_the_nodes_in_use(plane))),
+    ("live_two_replicas_plan_as_one", |plane| Box::pin(live::two_replicas_plan_as_one(plane))),
+    ("live_a_restart_forgets_nothing", |plane| Box::pin(live::a_restart_forgets_nothing(plane))),
     ("inspect_refuses_the_bad_examples", |plane| Box::pin(inspect::refuses_the_bad_examples(plane))),
     ("inspect_gives_programs_the_causes", |plane| Box::pin(inspect::gives_programs_the_causes(plane))),
     ("apply_examples_twice", |plane| Box::pin(apply::examples_twice(plane))),
@@ -65,4 +71,16 @@ pub const SCENARIOS: &[(&str, Scenario)] = &[
 ];
 
 /// Run only when asked for by their full names: they are for people to watch.
-pub const DEMOS: &[(&str, Scenario)] = &[("demo-cluster", |plane| Box::pin(demo::cluster(plane)))];
+pub const DEMOS: &[(&str, Scenario)] = &[
+    ("demo-cluster", |plane| Box::pin(demo::cluster(plane))),
+    ("measure-empty", |plane| Box::pin(measure::empty(plane))),
+    ("measure-mixed", |plane| Box::pin(measure::mixed(plane))),
+    ("measure-scale-100", |plane| Box::pin(measure::scale(plane, 100))),
+    ("measure-scale-200", |plane| Box::pin(measure::scale(plane, 200))),
+    ("measure-scale-500", |plane| Box::pin(measure::scale(plane, 500))),
+    ("measure-scale-1000", |plane| Box::pin(measure::scale(plane, 1_000))),
+    ("measure-cpu", |plane| Box::pin(measure::cpu(plane))),
+    ("measure-churn", |plane| Box::pin(measure::churn(plane))),
+    ("measure-replicas", |plane| Box::pin(measure::replicas(plane))),
+    ("measure-most-allocated", |plane| Box::pin(measure::most_allocated(plane))),
+];

@@ -11,6 +11,8 @@ mod cli;
 mod corpus;
 mod documents;
 mod image;
+#[cfg(feature = "cluster")]
+mod live;
 mod packing;
 mod properties;
 mod secrets;

@@ -208,9 +208,9 @@ impl Case {
 
     fn mutate(&self, snapshot: Option<&Snapshot>, ledger: &Ledger, dry_run: bool) -> Outcome {
         let lifetimes = Lifetimes::default();
-        let packing = snapshot.map(|snapshot| View {
-            snapshot,
-            ledger,
+        let state = snapshot.map(|snapshot| (snapshot, ledger));
+        let packing = state.as_ref().map(|state| View {
+            state,
             lifetimes: &lifetimes,
             karpenter: Karpenter::Auto(None),
             now: now(),

@@ -25,7 +25,11 @@ pub(super) fn start(format: LogFormat, level: LogLevel) -> anyhow::Result<Flush>
         LogLevel::Trace => LevelFilter::TRACE,
     };
     // Other people's crates say at their lower levels what was sent to them, and that is nobody's business.
-    let filter = Targets::new().with_default(level.min(LevelFilter::WARN)).with_target("supercargo", level);
+    let filter = Targets::new()
+        .with_default(level.min(LevelFilter::WARN))
+        // Its warnings quote the answers that it cannot read.
+        .with_target("kube_client", LevelFilter::ERROR)
+        .with_target("supercargo", level);
     let lines = fmt::layer().with_writer(lines).with_target(false);
     let lines = match format {
         LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),

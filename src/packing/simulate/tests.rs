@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::packing::Kind;
+use crate::packing::{Ended, Kind};
 
 /// SplitMix64: the cases are the same everywhere.
 struct Chance(u64);
@@ -76,7 +76,8 @@ fn day(chance: &mut Chance, count: usize, median: f64, lifetimes: &mut Lifetimes
         job.runs = Some((medians[kind] * (800 + chance.below(450)) as f64) as u64 + 1000);
         for _ in 0..8 {
             let seconds = (medians[kind] * (800 + chance.below(450)) as f64 / 1000.0) as u32 + 1;
-            lifetimes.learn(Kind::of(&Pod::new("", &job.pod), "scan", Some(&job.group)), seconds, 0);
+            let kind = Kind::of(&Pod::new("", &job.pod), "scan", Some(&job.group));
+            lifetimes.learn(Ended { kind, seconds, at: 0 });
         }
     }
     jobs.sort_by_key(|job| job.arrives);

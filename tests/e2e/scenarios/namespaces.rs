@@ -126,7 +126,7 @@ pub async fn other_injectors_get_along(plane: &ControlPlane) -> Result<()> {
         let sources = mounts.filter(|mount| mount["mountPath"] == "/src").count();
         ensure!(sources == 0, "the {what} container got the sources: {container}");
     }
-    let terms = &pod["spec"]["affinity"]["podAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"];
+    let terms = &pod["spec"]["affinity"]["nodeAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"];
     ensure!(terms.as_array().is_some_and(|terms| terms.len() == 1), "asked twice, it wrote {terms}");
     let held_back = installed.webhook.metric("supercargo_patches_held_back_total", &[]).await?;
     ensure!(held_back == 0, "{held_back} patches were held back");

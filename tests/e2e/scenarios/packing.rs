@@ -3,16 +3,12 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::Pod;
-use kube::Api;
-use kube::api::{DeleteParams, ListParams};
 use serde_json::{Value, json};
 
 use crate::controlplane::ControlPlane;
 use crate::install::{Setup, install, scan_namespace};
-use crate::objects::{Jobs, SOON, nodes, nodes_used, set};
-use crate::wait::wait_for;
+use crate::load::clear_jobs;
+use crate::objects::{Jobs, nodes, nodes_used, set};
 
 const JOBS: usize = 30;
 const NODES: usize = 20;
@@ -72,7 +68,7 @@ async fn used(plane: &ControlPlane, namespace: &str, group: &str, chart: Chart) 
     let jobs = Jobs { namespace, group, count: JOBS, run_for, ..Jobs::default() };
     jobs.create_changed(plane.admin(), |job| write_as(chart, group, job)).await?;
     let used = nodes_used(plane, namespace, &format!("{label}={group}"), JOBS).await?.len();
-    clear(plane, namespace).await?;
+    clear_jobs(plane, namespace).await?;
     Ok(used)
 }
 
@@ -90,18 +86,4 @@ fn write_as(chart: Chart, group: &str, job: &mut Value) {
     let term = json!({"topologyKey": "kubernetes.io/hostname", "labelSelector": selector});
     let preferred = "/spec/affinity/podAffinity/preferredDuringSchedulingIgnoredDuringExecution";
     set(template, preferred, json!([{"weight": 100, "podAffinityTerm": term}]));
-}
-
-async fn clear(plane: &ControlPlane, namespace: &str) -> Result<()> {
-    let jobs: Api<Job> = Api::namespaced(plane.admin(), namespace);
-    let pods: Api<Pod> = Api::namespaced(plane.admin(), namespace);
-    let all = ListParams::default();
-    jobs.delete_collection(&DeleteParams::background(), &all).await?;
-    wait_for("the Jobs and their pods to be gone", SOON, async || {
-        pods.delete_collection(&DeleteParams::default().grace_period(0), &all).await?;
-        let left = jobs.list(&all).await?.items.len() + pods.list(&all).await?.items.len();
-        ensure!(left == 0, "{left} are there");
-        Ok(Some(()))
-    })
-    .await
 }

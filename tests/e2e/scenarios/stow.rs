@@ -24,15 +24,9 @@ pub async fn equips_the_pod_and_leaves_the_job_alone(plane: &ControlPlane) -> Re
     let pod = &after.pod;
     let at = |pointer: &str| pod.pointer(pointer).cloned().unwrap_or_default();
 
-    let terms = at("/spec/affinity/podAffinity/preferredDuringSchedulingIgnoredDuringExecution");
-    let packing = json!([{
-        "weight": 100,
-        "podAffinityTerm": {
-            "topologyKey": "kubernetes.io/hostname",
-            "labelSelector": {"matchLabels": {"batchjobs-group": "pull-request-4711"}},
-        },
-    }]);
-    ensure!(terms == packing, "affinity {terms}");
+    let name = json!({"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["node-000"]}]});
+    let packing = json!({"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 100, "preference": name}]}});
+    ensure!(at("/spec/affinity") == packing, "affinity {}", at("/spec/affinity"));
     let resources = at("/spec/containers/0/resources");
     let defaults = json!({"requests": {"cpu": "250m", "memory": "512Mi"}, "limits": {"cpu": "1", "memory": "1Gi"}});
     ensure!(resources == defaults, "resources {resources}");
@@ -47,6 +41,7 @@ pub async fn equips_the_pod_and_leaves_the_job_alone(plane: &ControlPlane) -> Re
         ("/metadata/labels/network.supercargo.dev~1egress", "results-only"),
         ("/metadata/labels/batchjobs-group", "pull-request-4711"),
         ("/metadata/annotations/supercargo.dev~1profile", "scan"),
+        ("/metadata/annotations/supercargo.dev~1placement", "node-000"),
         ("/metadata/annotations/karpenter.sh~1do-not-disrupt", "true"),
         ("/metadata/annotations/cluster-autoscaler.kubernetes.io~1safe-to-evict", "false"),
     ] {

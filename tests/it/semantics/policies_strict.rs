@@ -130,7 +130,7 @@ fn profiles() {
         ),
         (placement("mode: pack"), "spec.placement.mode", "Pack"),
         (placement("mode: Spread"), "spec.placement.spread.topologyKeys", "topology.kubernetes.io/zone"),
-        (placement("mode: Pack, maxPerNode: 3"), "spec.placement.maxPerNode", "write 0"),
+        (placement("mode: Pack, maxPerNode: -1"), "spec.placement.maxPerNode", "-1"),
         (placement("groupBy: ['a b']"), "spec.placement.groupBy[0]", "no valid key"),
         (placement("tolerations: [{value: a}]"), "spec.placement.tolerations[0]", "no key"),
         (

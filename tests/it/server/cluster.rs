@@ -39,10 +39,11 @@ struct FakeApi {
     silent: AtomicBool,
 }
 
-const KINDS: [(&str, &str); 3] = [
+const KINDS: [(&str, &str); 4] = [
     ("namespaces", "PartialObjectMetadata"),
     ("limitranges", "LimitRange"),
     ("persistentvolumeclaims", "PersistentVolumeClaim"),
+    ("persistentvolumes", "PersistentVolume"),
 ];
 
 impl FakeApi {
@@ -133,7 +134,7 @@ async fn the_view_follows_the_cluster_and_asks_for_what_is_new() {
     assert_eq!(shop.limit_ranges[0].default["cpu"], "500m");
     assert_eq!(shop.claims.as_ref().unwrap()[0].name, "source");
 
-    eventually("everything is watched", async || api.watches.lock().unwrap().len() == 3).await;
+    eventually("everything is watched", async || api.watches.lock().unwrap().len() == 4).await;
     api.send("namespaces", "MODIFIED", &namespace("shop", "b"));
     eventually("a label changes", async || view.namespace("shop").await.unwrap().labels["team"] == "b").await;
     api.send("limitranges", "DELETED", &limit_range("defaults"));

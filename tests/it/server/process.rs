@@ -15,16 +15,16 @@ use super::client::{Client, eventually, get};
 use super::running::{issue, review, write_pair};
 
 /// `supercargo serve` on ports of the system's choice; dropping it kills it.
-struct Serve {
+pub struct Serve {
     child: Child,
-    webhook: SocketAddr,
-    http: SocketAddr,
+    pub webhook: SocketAddr,
+    pub http: SocketAddr,
     log: Arc<Mutex<String>>,
     reader: Option<JoinHandle<()>>,
 }
 
 impl Serve {
-    fn start(folder: &Path, issued: &Issued, more: &[&str]) -> Serve {
+    pub fn start(folder: &Path, issued: &Issued, more: &[&str]) -> Serve {
         write_pair(folder, &issued.server);
         let mut child = Command::new(env!("CARGO_BIN_EXE_supercargo"))
             .args(["serve", "--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--tls-cert"])

@@ -1,0 +1,141 @@
+//! Packing with a view of the nodes, by the real scheduler.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use crate::controlplane::ControlPlane;
+use crate::install::{Setup, base, certs, install, register, scan_namespace, serve};
+use crate::load::{busy_nodes, clear_jobs};
+use crate::objects::{Jobs, SOON, get, nodes_used, pods};
+use crate::switch::Switch;
+use crate::wait::wait_for;
+use crate::webhook::Webhook;
+
+const NODES: usize = 20;
+const BUSY: usize = 8;
+const JOBS: usize = 60;
+const SEED: u64 = 3;
+
+/// Any packing that looks at one pod after the other may need a node more than the bound.
+const SLACK: usize = 1;
+
+/// A scan's pod names the fullest node that has room for it, and the scheduler follows.
+pub async fn a_scan_lands_where_it_was_sent(plane: &ControlPlane) -> Result<()> {
+    let namespace = scan_namespace(plane, "live").await?;
+    busy_nodes(plane, &namespace, NODES, BUSY, SEED).await?;
+    let installed = install(plane, &Setup::default()).await?;
+    for index in 0..3 {
+        let group = format!("single-{index}");
+        let jobs =
+            Jobs { namespace: &namespace, group: &group, run_for: Some(Duration::from_secs(900)), ..Jobs::default() };
+        jobs.create_changed(plane.admin(), |job| {
+            job["spec"]["template"]["metadata"]["annotations"]["supercargo.dev/source"] = "repository".into();
+        })
+        .await?;
+        let used = nodes_used(plane, &namespace, &format!("batchjobs-group={group}"), 1).await?;
+        let pod = pods(plane, &namespace, &format!("batchjobs-group={group}")).await?.into_iter().next();
+        let pod = pod.context("no pod")?;
+        let ladder = ladder(&pod);
+        ensure!(ladder.len() == 8, "the ladder is {ladder:?}");
+        ensure!(used.contains_key(ladder[0]), "it is on {used:?} and was sent to {ladder:?}");
+        ensure!(pod.pointer("/spec/affinity/podAffinity").is_none(), "both: {}", pod["spec"]["affinity"]);
+    }
+    let ladders = installed.webhook.metric("supercargo_plans_total", &[("outcome", "ladder")]).await?;
+    ensure!(ladders >= 3, "{ladders} ladders, say the metrics");
+    wait_for("the nodes to be counted", SOON, async || {
+        let seen = installed.webhook.metric("supercargo_snapshot_nodes", &[]).await?;
+        ensure!(seen == NODES as u64, "{seen} nodes, say the metrics");
+        Ok(Some(()))
+    })
+    .await
+}
+
+/// On a cluster that is partly busy the ladder wakes hardly more nodes than must be, and fewer than podAffinity.
+pub async fn fills_the_nodes_in_use(plane: &ControlPlane) -> Result<()> {
+    let namespace = scan_namespace(plane, "mixed").await?;
+    let nodes = busy_nodes(plane, &namespace, NODES, BUSY, SEED).await?;
+    let plain = nodes.run(plane, &namespace, "plain", JOBS, SEED).await?;
+    clear_jobs(plane, &namespace).await?;
+    let affinity = {
+        let _installed = install(plane, &Setup { args: &["--karpenter", "affinity"], ..Setup::default() }).await?;
+        nodes.run(plane, &namespace, "affinity", JOBS, SEED).await?
+    };
+    clear_jobs(plane, &namespace).await?;
+    let installed = install(plane, &Setup::default()).await?;
+    let ladder = nodes.run(plane, &namespace, "ladder", JOBS, SEED).await?;
+    println!(
+        "    unused nodes woken by {JOBS} Jobs, {BUSY} of {NODES} nodes busy: alone {}, podAffinity {}, ladder {}, bound {}",
+        plain.woken, affinity.woken, ladder.woken, ladder.bound
+    );
+    ensure!(ladder.woken <= ladder.bound + SLACK, "{ladder:?}");
+    ensure!(ladder.woken < affinity.woken, "{ladder:?}, and by podAffinity {affinity:?}");
+    wait_for("no reservation to be left", SOON, async || {
+        Ok((installed.webhook.metric("supercargo_reservations", &[]).await? == 0).then_some(()))
+    })
+    .await
+}
+
+/// Two replicas that know of each other only by what the pods say wake as many nodes as one does.
+pub async fn two_replicas_plan_as_one(plane: &ControlPlane) -> Result<()> {
+    let namespace = scan_namespace(plane, "replicas").await?;
+    let nodes = busy_nodes(plane, &namespace, NODES, BUSY, SEED).await?;
+    let (certs, kubeconfig) = (certs(plane).await?, base(plane).await?);
+    let first = serve(plane, &Setup::default(), &certs, &kubeconfig).await?;
+    let second = serve(plane, &Setup::default(), &certs, &kubeconfig).await?;
+    let switch = Switch::start(&[&first, &second]).await?;
+    switch.both_ready().await?;
+    register(plane, switch.address, &certs.join("ca.crt"), |_| ()).await?;
+    let taken = nodes.run(plane, &namespace, "shared", JOBS, SEED).await?;
+    let ladders = async |webhook: &Webhook| webhook.metric("supercargo_plans_total", &[("outcome", "ladder")]).await;
+    let planned = [ladders(&first).await?, ladders(&second).await?];
+    println!("    two replicas planned {planned:?}: {taken:?}");
+    ensure!(planned.iter().all(|planned| *planned > 0), "one replica was never asked: {planned:?}");
+    ensure!(taken.woken <= taken.bound + SLACK, "{taken:?}");
+    Ok(())
+}
+
+/// A replica that is killed leaves nothing behind that its successor would stumble over, and the successor knows what was learned.
+pub async fn a_restart_forgets_nothing(plane: &ControlPlane) -> Result<()> {
+    let namespace = scan_namespace(plane, "restart").await?;
+    let nodes = busy_nodes(plane, &namespace, NODES, BUSY, SEED).await?;
+    let (certs, kubeconfig) = (certs(plane).await?, base(plane).await?);
+    let args = ["--namespace", "supercargo"];
+    let setup = Setup { args: &args, ..Setup::default() };
+    let start = async || {
+        let webhook = serve(plane, &setup, &certs, &kubeconfig).await?;
+        register(plane, webhook.tls, &certs.join("ca.crt"), |_| ()).await?;
+        anyhow::Ok(webhook)
+    };
+    let webhook = start().await?;
+    let short = Jobs { namespace: &namespace, group: "short", count: 6, ..Jobs::default() };
+    short
+        .create_changed(plane.admin(), |job| {
+            job["spec"]["template"]["metadata"]["annotations"]["supercargo.dev/source"] = "repository".into();
+        })
+        .await?;
+    short.succeeded(plane).await?;
+    let path = "/api/v1/namespaces/supercargo/configmaps/supercargo-lifetimes";
+    wait_for("lifetimes to be written", SOON, async || {
+        let map = get(plane, path).await?;
+        Ok(map["data"]["lifetimes.json"].as_str().map(|_| ()))
+    })
+    .await?;
+    webhook.process().kill();
+    clear_jobs(plane, &namespace).await?;
+
+    let webhook = start().await?;
+    let kinds = async || webhook.metric("supercargo_lifetime_kinds", &[]).await;
+    wait_for("the successor to know them", SOON, async || Ok((kinds().await? >= 2).then_some(()))).await?;
+    let taken = nodes.run(plane, &namespace, "after", JOBS, SEED).await?;
+    ensure!(taken.woken <= taken.bound + SLACK, "{taken:?}");
+    Ok(())
+}
+
+/// The nodes that a pod names, the best first.
+fn ladder(pod: &Value) -> Vec<&str> {
+    let terms = pod.pointer("/spec/affinity/nodeAffinity/preferredDuringSchedulingIgnoredDuringExecution");
+    let terms = terms.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    terms.iter().filter_map(|term| term.pointer("/preference/matchFields/0/values/0")?.as_str()).collect()
+}
