@@ -78,6 +78,8 @@ pub struct Summary {
     pub audited: usize,
     /// Findings that an Exemption lets pass.
     pub exempted: usize,
+    /// Objects left out because their namespace is.
+    pub skipped: usize,
     /// Documents and files that could not be judged.
     #[serde(skip)]
     pub problems: usize,
@@ -126,6 +128,9 @@ impl Summary {
         }
         if self.exempted > 0 {
             parts.push(format!("{} exempted", self.exempted));
+        }
+        if self.skipped > 0 {
+            parts.push(format!("{} not judged for their namespace (--exclude-namespaces)", self.skipped));
         }
         if self.problems > 0 {
             parts.push(format!("{} could not be judged", self.problems));

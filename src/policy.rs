@@ -191,6 +191,11 @@ impl PolicySet {
         Some(PolicySet { guards, profiles, exemptions: self.exemptions.clone() })
     }
 
+    /// Whether there is neither a guard nor a profile: exemptions alone ask for nothing.
+    pub fn is_idle(&self) -> bool {
+        self.guards.is_empty() && self.profiles.is_empty()
+    }
+
     /// The guards, in the order in which they were read.
     pub fn guards(&self) -> &[Guard] {
         &self.guards

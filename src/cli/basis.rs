@@ -8,7 +8,7 @@ use anyhow::{Context, anyhow, bail};
 use jiff::Timestamp;
 
 use super::{Problem, complain, complain_of};
-use crate::engine::{Engine, Facts};
+use crate::engine::{Engine, Facts, Settings};
 use crate::facts::Namespace;
 use crate::fingerprint::{Key, LONGEST_KEY};
 use crate::policy::{PolicySet, VolumeTypes};
@@ -87,6 +87,13 @@ pub(super) fn fingerprint_key(path: &Path) -> anyhow::Result<Key> {
 /// Said where an exemption by fingerprint cannot hold.
 pub(super) const NO_KEY: &str = "exemptions by fingerprint hold only with --fingerprint-key, and there is none";
 
+/// Said where no object is refused for want of a policy, which may be a slip.
+pub(super) const NO_GUARD: &str =
+    "no GuardPolicy is in force: nothing is refused but what stands in the way of a PodProfile";
+
+/// Said where policies ask for nothing at all.
+pub(super) const IDLE: &str = "there are Exemptions and no policy to be exempt from: put them beside the GuardPolicies (a copy of manifests/policies, or your own), or leave --policies out";
+
 /// A command that makes a key, but for the file's name.
 const MAKE_KEY: &str = "openssl rand -hex 32 >";
 
@@ -107,8 +114,10 @@ impl Basis {
         facts: FactArguments,
         fingerprints: Option<Key>,
         files: &[source::File],
+        settings: Settings,
     ) -> anyhow::Result<Basis> {
         let set = load_policies(policies)?;
+        anyhow::ensure!(!set.is_idle(), "{IDLE}");
         if fingerprints.is_none() && set.needs_fingerprints() {
             complain("note", NO_KEY);
         }
@@ -116,9 +125,16 @@ impl Basis {
         // What is wrong in these is said when they are judged.
         namespaces.learn_all(files, &facts.namespace, &mut |_: Problem| {});
         let namespace = facts.namespace;
-        let engine = Engine::default().with_fingerprints(fingerprints);
+        let engine = Engine::new(settings).with_fingerprints(fingerprints);
         // Taken once, so that a long run judges all objects by the same day.
         Ok(Basis { engine, policies: set, namespaces, namespace, now: Timestamp::now() })
+    }
+
+    /// Says so where nothing can be refused.
+    pub(super) fn warn_without_guards(&self) {
+        if self.policies.guards().is_empty() {
+            complain("warning", NO_GUARD);
+        }
     }
 
     /// Calls `judge` with the facts of a namespace.

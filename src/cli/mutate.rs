@@ -12,7 +12,7 @@ use serde_json::json;
 use super::basis::{Basis, FactArguments, PolicyArguments};
 use super::render::{self, hide_secrets};
 use super::{CLEAN, FAILED, complain, complain_of, template};
-use crate::engine::{Outcome, create_request};
+use crate::engine::{Outcome, Settings, create_request};
 use crate::output::safe_json;
 use crate::patch;
 use crate::printable::printable;
@@ -63,7 +63,7 @@ enum Format {
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let found = source::find(&arguments.paths);
-    let basis = Basis::load(&arguments.policies, arguments.facts, None, &found.files)?;
+    let basis = Basis::load(&arguments.policies, arguments.facts, None, &found.files, Settings::default())?;
     found.problems.iter().for_each(complain_of);
     let mut failed = !found.problems.is_empty();
     let mut show = Show {

@@ -11,6 +11,7 @@ use clap::ValueEnum;
 use super::basis::{Basis, FactArguments, FingerprintArguments, PolicyArguments};
 use super::render::{self, hide_secrets};
 use super::{CLEAN, FAILED, REFUSED, complain, complain_of, envelope, template};
+use crate::engine::{self, Settings};
 use crate::output::safe_json;
 use crate::patch;
 use crate::printable::{printable, printable_lines};
@@ -48,6 +49,9 @@ pub(super) struct Arguments {
     /// How to print the answer
     #[arg(long, short, value_enum, default_value = "json")]
     output: Format,
+    /// A service account whose pods count as made by a controller, as `serve --controller` takes it
+    #[arg(long = "controller", value_name = "ACCOUNT,…", value_delimiter = ',', value_parser = engine::account)]
+    controllers: Vec<String>,
     #[cfg(feature = "server")]
     #[command(flatten)]
     webhook: WebhookArguments,
@@ -64,7 +68,7 @@ pub(super) struct Arguments {
 #[derive(clap::Args)]
 struct WebhookArguments {
     /// Ask the webhook there, over HTTPS as the API server does, e.g. https://localhost:8443
-    #[arg(long, value_name = "URL", requires = "ca", conflicts_with_all = ["policies", "policy", "facts", "fingerprint_key"])]
+    #[arg(long, value_name = "URL", requires = "ca", conflicts_with_all = ["policies", "policy", "facts", "fingerprint_key", "controllers"])]
     server: Option<String>,
     /// The CA certificate that its certificate is signed by
     #[arg(long, value_name = "FILE", requires = "server")]
@@ -115,7 +119,10 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         door
     } else {
         let key = arguments.fingerprints.key()?;
-        Door::Here(Box::new(Basis::load(&arguments.policies, arguments.facts, key, &found.files)?))
+        let settings = Settings { controllers: arguments.controllers, ..Settings::default() };
+        let basis = Basis::load(&arguments.policies, arguments.facts, key, &found.files, settings)?;
+        basis.warn_without_guards();
+        Door::Here(Box::new(basis))
     };
     let mut talk = Talk {
         door,

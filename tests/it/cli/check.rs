@@ -43,7 +43,7 @@ spec:
     assert_eq!(found, [at(2, 22, 11, "1"), at(2, 24, 9, "2")]);
     assert_eq!(
         summary,
-        serde_json::json!({"files": 1, "documents": 2, "denied": 2, "warned": 0, "audited": 0, "exempted": 0})
+        serde_json::json!({"files": 1, "documents": 2, "denied": 2, "warned": 0, "audited": 0, "exempted": 0, "skipped": 0})
     );
     assert_eq!(run.code, 1);
 }
@@ -218,4 +218,46 @@ fn a_closed_pipe_is_no_error() {
     }
     let mut help = supercargo(&["help"]);
     help.assert().success();
+}
+
+#[test]
+fn what_is_left_out_for_its_namespace_is_counted() {
+    let there = |namespace: &str| BARE.replace("name: bare", &format!("name: bare, namespace: {namespace}"));
+    let all = ["kube-system", "supercargo", "shop"].map(there).join("---\n");
+    let here = folder(&[("p.yaml", MEMORY), ("all.yaml", &all)]);
+    let (found, summary, _) = findings(here.path(), &["--policies", "p.yaml", "all.yaml"], "");
+    assert_eq!(found.len(), 1);
+    assert_eq!((&summary["documents"], &summary["skipped"], &summary["denied"]), (&1.into(), &2.into(), &1.into()));
+    let text = run(here.path(), &["check", "--policies", "p.yaml", "all.yaml"], "").out;
+    assert!(text.contains("2 not judged for their namespace (--exclude-namespaces) in 1 document of 1 file"), "{text}");
+    let (found, summary, _) =
+        findings(here.path(), &["--policies", "p.yaml", "--exclude-namespaces", "", "all.yaml"], "");
+    assert_eq!((found.len(), &summary["skipped"]), (3, &0.into()));
+    let (found, summary, _) =
+        findings(here.path(), &["--policies", "p.yaml", "--exclude-namespaces", "s*", "all.yaml"], "");
+    assert_eq!((found.len(), &summary["skipped"]), (1, &2.into()));
+}
+
+#[test]
+fn policies_that_refuse_nothing_are_no_accident() {
+    let exemption = "apiVersion: supercargo.dev/v1alpha1\nkind: Exemption\nmetadata: {name: e}\n\
+                     spec: {owner: o, reason: r, expires: \"2027-01-01\", rules: [required-limits], match: {namespaces: [x]}}\n";
+    let profile = "apiVersion: supercargo.dev/v1alpha1\nkind: PodProfile\nmetadata: {name: p}\nspec: {match: {}}\n";
+    let here = folder(&[("e/e.yaml", exemption), ("p/p.yaml", profile), ("g/g.yaml", MEMORY), ("bare.yaml", BARE)]);
+    for command in ["check", "review", "mutate"] {
+        let alone = run(here.path(), &[command, "--policies", "e", "bare.yaml"], "");
+        assert_eq!((alone.code, alone.out.as_str()), (2, ""), "{command}");
+        assert!(alone.err.contains("put them beside the GuardPolicies"), "{command}: {}", alone.err);
+    }
+    for (command, policies, warned) in [
+        ("check", "p", true),
+        ("review", "p", true),
+        ("mutate", "p", false),
+        ("check", "g", false),
+        ("review", "g", false),
+    ] {
+        let said = run(here.path(), &[command, "--policies", policies, "bare.yaml"], "");
+        assert_eq!(said.err.contains("no GuardPolicy is in force"), warned, "{command} {policies}: {}", said.err);
+    }
+    assert_eq!(run(here.path(), &["policies", "check", "e"], "").code, 0);
 }
