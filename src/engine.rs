@@ -212,7 +212,11 @@ impl Engine {
         };
         let (verdicts, warnings) = judged.verdicts();
         let known = Known {
-            namespace: facts.namespace.name.clone(),
+            // Whether another kind lives in a namespace is not known.
+            namespace: match (workload.kind.name, workload.namespace()) {
+                ("", "") => "*".to_owned(),
+                _ => facts.namespace.name.clone(),
+            },
             kind: workload.object.str("kind").unwrap_or(workload.kind.name).to_owned(),
             name: workload.name().to_owned(),
         };

@@ -94,6 +94,10 @@ pub(super) const NO_GUARD: &str =
 /// Said where policies ask for nothing at all.
 pub(super) const IDLE: &str = "there are Exemptions and no policy to be exempt from: put them beside the GuardPolicies (a copy of manifests/policies, or your own), or leave --policies out";
 
+/// Said where --facts leads to nothing.
+pub(super) const NO_FACTS: &str =
+    "--facts names no Namespace, LimitRange, NetworkPolicy or PersistentVolumeClaim: nothing is learned from it";
+
 /// A command that makes a key, but for the file's name.
 const MAKE_KEY: &str = "openssl rand -hex 32 >";
 
@@ -130,6 +134,11 @@ impl Basis {
         Ok(Basis { engine, policies: set, namespaces, namespace, now: Timestamp::now() })
     }
 
+    /// Whether more than the name of a namespace is known.
+    pub(super) fn knows(&self, namespace: &str) -> bool {
+        self.namespaces.know(namespace)
+    }
+
     /// Says so where nothing can be refused.
     pub(super) fn warn_without_guards(&self) {
         if self.policies.guards().is_empty() {
@@ -151,6 +160,9 @@ pub(super) fn load_facts(paths: &[PathBuf], default: &str) -> anyhow::Result<Nam
     let mut namespaces = Namespaces::default();
     namespaces.learn_all(&given.files, default, &mut |problem| problems.push(problem));
     if problems.is_empty() {
+        if !paths.is_empty() && namespaces.is_empty() {
+            complain("warning", NO_FACTS);
+        }
         return Ok(namespaces);
     }
     problems.iter().for_each(complain_of);
@@ -160,6 +172,7 @@ pub(super) fn load_facts(paths: &[PathBuf], default: &str) -> anyhow::Result<Nam
 /// Policies that compile; else says what is wrong with each and fails.
 pub(super) fn load_policies(arguments: &PolicyArguments) -> anyhow::Result<PolicySet> {
     let mut loaded = source::policies(arguments.policies.as_deref(), &arguments.volume_types.types());
+    let compiled = loaded.problems.is_empty();
     if let Some(name) = &arguments.policy {
         loaded.keep(name);
     }
@@ -168,10 +181,11 @@ pub(super) fn load_policies(arguments: &PolicyArguments) -> anyhow::Result<Polic
     }
     loaded.problems.iter().for_each(complain_of);
     match &arguments.policies {
-        Some(path) => {
+        Some(path) if !compiled => {
             let path = path.display();
             bail!("the policies in {path} cannot be used; `supercargo policies schema` prints what they may hold")
         }
-        None => bail!("the built-in policies cannot be used this way; `supercargo policies list` lists them"),
+        Some(path) => bail!("`supercargo policies list --policies {}` shows them", path.display()),
+        None => bail!("`supercargo policies list` shows the built-in ones"),
     }
 }

@@ -84,6 +84,10 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     if check.summary.files == 0 && check.summary.problems == 0 {
         complain("note", "no *.yaml, *.yml or *.json file was found");
     }
+    let Summary { documents, skipped, problems, .. } = check.summary;
+    if check.summary.files > 0 && documents + skipped + problems == 0 {
+        complain("warning", "there is no object in this input: did what should have written it fail?");
+    }
     check.report.finish(&check.summary)?;
     let refused = check.summary.denied > 0 || (arguments.fail_on == FailOn::Warn && check.summary.warned > 0);
     Ok(ExitCode::from(match check.summary.problems {

@@ -12,7 +12,7 @@ use anyhow::Context;
 use arc_swap::ArcSwap;
 use clap::{Args, ValueEnum};
 
-use super::basis::{IDLE, NO_GUARD, NO_KEY, VolumeTypeArguments, fingerprint_key};
+use super::basis::{IDLE, NO_FACTS, NO_GUARD, NO_KEY, VolumeTypeArguments, fingerprint_key};
 use crate::engine::{self, EXCLUDED_NAMESPACES, Engine, Settings};
 use crate::policy::{PolicySet, VolumeTypes};
 use crate::server::facts::{Files, Source};
@@ -273,6 +273,9 @@ fn load_facts(path: &Path) -> anyhow::Result<Files> {
         tracing::error!(problem = %problem, "facts cannot be used");
     }
     anyhow::ensure!(problems.is_empty(), "the facts in {} cannot be used; correct what is named above", path.display());
+    if namespaces.is_empty() {
+        tracing::warn!("{NO_FACTS}");
+    }
     Ok(Files::new(namespaces.into_inner()))
 }
 

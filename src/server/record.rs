@@ -75,7 +75,7 @@ pub(super) fn decided<T>(
     match decided {
         Ok(_) => line!(info, "review"),
         Err(fault) if fault.is_ours() => {
-            line!(error, fault = %fault.word(), "review: {}", printable(&fault.to_string()))
+            line!(error, fault = %fault.word(), "review: {}", printable(&fault.to_string()));
         }
         Err(fault) => line!(warn, fault = %fault.word(), "review: {}", printable(&fault.to_string())),
     }

@@ -144,7 +144,7 @@ const LADDER: Setting = setting(Way::Ladder, Scoring::LeastAllocated);
 const MOST: Setting = setting(Way::Plain, Scoring::MostAllocated);
 const BOTH: Setting = setting(Way::Ladder, Scoring::MostAllocated);
 
-/// DESIGN §6, "Evidence": measured on a real scheduler, here with other seeds on the model. What the model says may differ by
+/// docs/packing.md: measured on a real scheduler, here with other seeds on the model. What the model says may differ by
 /// a node a run; what it must not do is turn the table round.
 #[test]
 fn the_model_repeats_what_the_real_scheduler_did_on_few_nodes() {
@@ -170,7 +170,7 @@ fn the_model_repeats_what_the_real_scheduler_did_on_many_nodes() {
     }
 }
 
-/// §6: "nodes are chosen so that pods that end together sit together."
+/// "nodes are chosen so that pods that end together sit together."
 #[test]
 fn known_lifetimes_save_node_seconds() {
     let (mut without, mut with) = (0, 0);

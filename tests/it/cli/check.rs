@@ -261,3 +261,52 @@ fn policies_that_refuse_nothing_are_no_accident() {
     }
     assert_eq!(run(here.path(), &["policies", "check", "e"], "").code, 0);
 }
+
+#[test]
+fn nothing_to_judge_is_not_the_same_as_nothing_wrong() {
+    let here = folder(&[("empty/a.yaml", "# nothing\n")]);
+    for (path, stdin) in [("-", ""), ("-", "---\n# nothing\n"), ("empty", "")] {
+        let run = run(here.path(), &["check", path], stdin);
+        assert_eq!(run.code, 0);
+        assert!(run.err.contains("warning: there is no object in this input"), "{path}: {}", run.err);
+    }
+    assert!(!run(here.path(), &["check", "-"], BARE).err.contains("no object"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_that_leads_nowhere_is_named() {
+    let here = folder(&[("d/a.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: a}\n")]);
+    let link = |to: &str, name: &str| std::os::unix::fs::symlink(to, here.path().join("d").join(name)).unwrap();
+    link("a.yaml", "b.yaml");
+    link("nowhere", "notes.txt");
+    assert_eq!(run(here.path(), &["check", "d"], "").code, 0);
+    link("nowhere.yaml", "c.yaml");
+    let dangling = run(here.path(), &["check", "d"], "");
+    assert_eq!(dangling.code, 2);
+    assert!(dangling.err.contains("d/c.yaml: is a link that leads to no file"), "{}", dangling.err);
+}
+
+#[test]
+fn an_exemption_for_what_may_have_no_namespace_claims_none() {
+    let secret = concat!("q7!Zr", "0pW_x", "2Lk9");
+    let issuer = format!(
+        "apiVersion: example.com/v1\nkind: ClusterIssuer\nmetadata: {{name: le}}\nspec: {{password: \"{secret}\"}}\n"
+    );
+    let here = folder(&[("issuer.yaml", &issuer)]);
+    let refused = run(here.path(), &["check", "issuer.yaml"], "");
+    assert!(
+        refused.out.contains("metadata: {name: le}") && refused.out.contains(r#"namespaces: ["*"]"#),
+        "{}",
+        refused.out
+    );
+    let (_, draft) = refused.out.split_once("(--policies):\n").unwrap();
+    let draft =
+        draft.split("\n\n").next().unwrap().replace("owner: \"\"", "owner: o").replace("reason: \"\"", "reason: r");
+    std::fs::create_dir(here.path().join("p")).unwrap();
+    std::fs::write(here.path().join("p/e.yaml"), draft.replace("expires: \"\"", "expires: \"2999-01-01\"")).unwrap();
+    let guard = MEMORY.replace("required-limits: {cpu: false}", "embedded-secret: {}");
+    std::fs::write(here.path().join("p/g.yaml"), guard).unwrap();
+    let allowed = run(here.path(), &["check", "--policies", "p", "issuer.yaml"], "");
+    assert_eq!(allowed.code, 0, "{}{}", allowed.out, allowed.err);
+}

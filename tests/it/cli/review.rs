@@ -109,3 +109,29 @@ fn an_operators_account_is_named_whole() {
         assert_eq!(code(&["--controller", wrong]), 2, "{wrong}");
     }
 }
+
+#[test]
+fn what_is_in_a_review_is_called_by_its_name() {
+    let pod: Value = serde_saphyr::from_str(BARE).unwrap();
+    let review = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
+        "uid": "u-9", "kind": {"group": "", "version": "v1", "kind": "Pod"}, "name": "", "namespace": "x",
+        "operation": "CREATE", "userInfo": {"username": "ann"}, "object": pod, "oldObject": null}});
+    let here = folder(&[("p.yaml", MEMORY)]);
+    let text =
+        |review: &Value| run(here.path(), &["review", "-o", "text", "--policies", "p.yaml", "-"], &review.to_string());
+    assert!(
+        text(&review).out.starts_with("Pod bare: nothing is added\nPod x/bare is refused, 1 finding:\n"),
+        "{}",
+        text(&review).out
+    );
+}
+
+#[test]
+fn a_template_that_is_not_rendered_is_for_the_command_that_met_it() {
+    let here = folder(&[("c/Chart.yaml", "name: c\n"), ("c/templates/a.yaml", "kind: {{ .Values.kind }}\n")]);
+    for command in ["check", "mutate", "review"] {
+        let run = run(here.path(), &[command, "c/templates/a.yaml"], "");
+        assert_eq!(run.code, 2);
+        assert!(run.err.contains(&format!("helm template RELEASE c | supercargo {command} -\n")), "{}", run.err);
+    }
+}

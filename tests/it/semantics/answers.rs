@@ -1,4 +1,4 @@
-//! §4: what a refusal and a warning look like on the wire.
+//! what a refusal and a warning look like on the wire.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! §4: "Pods that a controller makes are judged by the profile rules with full force, and by all others at most with
+//! "Pods that a controller makes are judged by the profile rules with full force, and by all others at most with
 //! `controllerPods` (Warn by default)".
 
 use serde_json::{Value, json};
@@ -100,7 +100,7 @@ fn profile_rules_do_not_ask_who_made_the_pod() {
     }
 }
 
-/// §5: "Exemptions for pods match the owner's name (template hash cut off)."
+/// "Exemptions for pods match the owner's name (template hash cut off)."
 #[test]
 fn an_exemption_covers_the_pods_of_what_it_names() {
     let exemption = |kind: &str, name: &str| {

@@ -1,4 +1,4 @@
-//! §4 "Who needs probes".
+//! "Who needs probes".
 
 use serde_json::{Value, json};
 
@@ -61,7 +61,7 @@ fn init_sidecar_and_ephemeral_containers_need_none() {
     assert_eq!(found("{}", spec), Vec::<String>::new());
 }
 
-/// §5: "required-probes: {probes: [liveness, readiness], need: All}   # need: All | Any"
+/// "required-probes: {probes: [liveness, readiness], need: All}   # need: All | Any"
 #[test]
 fn which_probes_and_how_many() {
     let with_probe = |field: &str| json!({"containers": [{"name": "c", field: {"exec": {}}}]});

@@ -1,4 +1,4 @@
-//! §4: "UPDATE refuses only findings that the old object did not have (ratchet); the others become warnings."
+//! "UPDATE refuses only findings that the old object did not have (ratchet); the others become warnings."
 
 use serde_json::json;
 

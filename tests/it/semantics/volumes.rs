@@ -1,4 +1,4 @@
-//! §5 volumes and mounts, and rule profile-volume.
+//! volumes and mounts, and rule profile-volume.
 
 use serde_json::{Value, json};
 

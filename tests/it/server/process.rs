@@ -203,6 +203,32 @@ fn a_webhook_without_any_policy_does_not_start() {
     }
 }
 
+#[test]
+fn review_says_which_flags_a_webhook_wants_that_asks_for_certificates() {
+    let (folder, issued) = (TempDir::new().unwrap(), issue());
+    let write = |name: &str, text: &[u8]| std::fs::write(folder.path().join(name), text).unwrap();
+    write("ca.crt", issued.authority.certificate.as_bytes());
+    write("client.crt", issued.client.certificate.as_bytes());
+    write("client.key", issued.client.key.as_bytes());
+    write("pod.yaml", b"{apiVersion: v1, kind: Service, metadata: {name: s}}");
+    let ca = folder.path().join("ca.crt");
+    let serve = Serve::start(folder.path(), &issued, &["--client-ca", ca.to_str().unwrap()]);
+    let ask = |more: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_supercargo"))
+            .args(["review", "--server", &format!("https://127.0.0.1:{}", serve.webhook.port()), "--ca", "ca.crt"])
+            .args(more)
+            .arg("pod.yaml")
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, text) = ask(&[]);
+    assert_eq!(code, Some(2));
+    assert!(text.contains("it asks for our certificate: give --cert and --key"), "{text}");
+    assert_eq!(ask(&["--cert", "client.crt", "--key", "client.key"]), (Some(0), String::new()));
+}
+
 /// A client chooses words that reach the log: they make no line of their own.
 #[tokio::test]
 async fn a_client_cannot_forge_a_line_of_the_log() {

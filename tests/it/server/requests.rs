@@ -1,4 +1,4 @@
-//! What a client may send, and what it gets: DESIGN §4 "Decisions" and §8.
+//! What a client may send, and what it gets: an answer, or an HTTP error that the failure policy decides on.
 
 use std::convert::Infallible;
 use std::pin::Pin;
