@@ -70,11 +70,9 @@ impl Webhook {
             .block_on(answer)
             .map_err(|_| anyhow!("no answer within {} s", TIMEOUT.as_secs()))
             .and_then(|answer| answer)
-            .map_err(|error| match self.shows_certificate {
-                false if format!("{error:#}").contains("CertificateRequired") => {
-                    error.context("it asks for our certificate: give --cert and --key")
-                }
-                _ => error,
+            .map_err(|error| {
+                let wants_ours = !self.shows_certificate && format!("{error:#}").contains("CertificateRequired");
+                if wants_ours { error.context("it asks for our certificate: give --cert and --key") } else { error }
             })
             .with_context(|| format!("cannot ask {}", self.url))
     }
