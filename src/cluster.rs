@@ -9,6 +9,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 
 pub mod batch;
+pub mod explain;
 pub mod facts;
 mod index;
 

@@ -20,6 +20,7 @@
 //! | leaves | [`tree`] (JSON), [`patch`], [`quantity`], [`printable`], [`review`] (the envelope), [`workload`] (kinds and views), [`finding`], [`fingerprint`], [`facts`], [`fields`] (strict reading) |
 //! | what operators write | [`policy`] |
 //! | what the program decides | [`rules`], [`secrets`], [`packing`], [`mutators`], [`engine`] |
+//! | what explains a pod | [`explain`]: what was planned, what the scheduler did, which profile added what |
 //! | what runs a batch | [`batch`]: from a list of jobs to Jobs, and from what a watch sees to what is said |
 //! | the doors | [`cli`], [`source`], [`output`], [`pki`], `server`, `cluster` |
 
@@ -42,6 +43,8 @@ pub mod mutators;
 pub mod packing;
 pub mod rules;
 pub mod secrets;
+// -- what explains a pod
+pub mod explain;
 // -- what runs a batch
 pub mod batch;
 // -- the doors

@@ -129,13 +129,15 @@ impl Summary {
         if self.exempted > 0 {
             parts.push(format!("{} exempted", self.exempted));
         }
-        if self.skipped > 0 {
-            parts.push(format!("{} not judged for their namespace (--exclude-namespaces)", self.skipped));
-        }
         if self.problems > 0 {
             parts.push(format!("{} could not be judged", self.problems));
         }
-        format!("{} in {} of {}", parts.join(", "), count(self.documents, "document"), count(self.files, "file"))
+        let (documents, files) = (count(self.documents, "document"), count(self.files, "file"));
+        let skipped = match self.skipped {
+            0 => String::new(),
+            skipped => format!("; {skipped} not judged, for their namespace (--exclude-namespaces)"),
+        };
+        format!("{} in {documents} of {files}{skipped}", parts.join(", "))
     }
 }
 

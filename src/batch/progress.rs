@@ -327,10 +327,10 @@ impl Progress {
         self.open == 0
     }
 
-    /// The Jobs that are in the cluster, as far as is known.
-    pub fn left(&self) -> impl Iterator<Item = (&Key, &str)> {
-        let there = self.jobs.iter().filter(|(_, job)| matches!(job.made, Made::Yes | Made::Unknown(_)));
-        there.map(|(key, job)| (key, job.uid.as_str()))
+    /// How many Jobs are in the cluster, as far as is known, and have not ended.
+    pub fn unended(&self) -> usize {
+        let there = |job: &&Job| matches!(job.made, Made::Yes | Made::Unknown(_)) && job.ended.is_none();
+        self.jobs.values().filter(there).count()
     }
 
     /// How many jobs are how far.
@@ -481,7 +481,7 @@ mod tests {
         );
         assert!(progress.has_ended());
         assert_eq!(progress.counts(), Counts { jobs: 1, succeeded: 1, ..Counts::default() });
-        assert_eq!(progress.left().count(), 0);
+        assert_eq!(progress.unended(), 0);
     }
 
     #[test]
@@ -516,6 +516,7 @@ mod tests {
         progress.warning(warning("a", "u", Cause::Policy));
         progress.warning(warning("a", "old", Cause::Quota));
         progress.warning(warning("b", "u", Cause::Quota));
+        assert_eq!(progress.unended(), 2);
         assert_eq!(progress.counts(), Counts { jobs: 2, refused: 1, waiting: 1, ..Counts::default() });
         assert!(!progress.has_ended());
         progress.pod(pod("b", Some("n1"), Phase::Running));

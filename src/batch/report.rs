@@ -73,15 +73,21 @@ impl fmt::Display for Summary {
         if let Some(bound) = self.bound {
             write!(f, "; the lower bound is {bound}")?;
         }
-        write!(f, "\n{:.1} node-minutes", self.node_seconds / 60.0)?;
+        write!(f, "\n{} node-minutes", minutes(self.node_seconds))?;
         match self.bound_seconds {
             Some(bound) if bound > 0.0 => {
                 let times = self.node_seconds / bound;
-                write!(f, " against a bound of {:.1}, {times:.2} times as much", bound / 60.0)
+                write!(f, " against a bound of {}, {times:.2} times as much", minutes(bound))
             }
             _ => Ok(()),
         }
     }
+}
+
+/// With the digits that tell one short run from another.
+fn minutes(seconds: f64) -> String {
+    let minutes = seconds / 60.0;
+    if minutes < 10.0 { format!("{minutes:.2}") } else { format!("{minutes:.0}") }
 }
 
 /// "1 h 3 min", "3 min 20 s", "4.2 s".
@@ -132,10 +138,10 @@ mod tests {
         assert_eq!(
             summary.to_string(),
             "3 jobs in 1 group: 2 succeeded, 1 failed, after 3 min 20 s\n3 nodes used, at most 2 at once; the lower bound is 1\n\
-             1.5 node-minutes against a bound of 1.0, 1.50 times as much"
+             1.50 node-minutes against a bound of 1.00, 1.50 times as much"
         );
         let unknown = Summary { bound: None, bound_seconds: None, ..summary.clone() };
-        assert!(unknown.to_string().ends_with("at most 2 at once\n1.5 node-minutes"), "{unknown}");
+        assert!(unknown.to_string().ends_with("at most 2 at once\n1.50 node-minutes"), "{unknown}");
         assert_eq!(Summary { nodes: 0, ..summary }.to_string().lines().count(), 1);
     }
 

@@ -27,8 +27,15 @@ pub(super) struct PolicyArguments {
     pub(super) volume_types: VolumeTypeArguments,
 }
 
+impl PolicyArguments {
+    /// All policies in this file or folder.
+    pub(super) fn at(policies: Option<PathBuf>) -> Self {
+        PolicyArguments { policies, policy: None, volume_types: VolumeTypeArguments::default() }
+    }
+}
+
 /// What profiles may do.
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Debug, Default)]
 pub(super) struct VolumeTypeArguments {
     /// Let profiles add volumes of this type, too: it may give pods what their namespace does not have; may be given more than once
     #[arg(

@@ -240,7 +240,7 @@ fn label(typed: &str) -> Result<String, String> {
 }
 
 /// "90s", "10m", "1h30m" in seconds.
-fn seconds(typed: &str) -> Result<u32, String> {
+pub(super) fn seconds(typed: &str) -> Result<u32, String> {
     let parsed = typed.parse::<jiff::SignedDuration>().ok().and_then(|duration| u32::try_from(duration.as_secs()).ok());
     parsed.filter(|seconds| *seconds > 0).ok_or_else(|| "write an amount of time such as 90s, 10m or 1h30m".to_owned())
 }

@@ -70,7 +70,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         basis,
         report: output::report(arguments.output, BufWriter::with_capacity(1 << 16, stdout.lock()), colour),
         summary: Summary::default(),
-        progress: Progress::new(found.files.len()),
+        progress: Progress::new(found.files.len(), "files"),
         failed: None,
     };
     for problem in &found.problems {

@@ -1,4 +1,4 @@
-//! `supercargo explain`: the rule table, for people.
+//! `supercargo explain`: the rule table, for people; and what became of a pod (explain/pod.rs).
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -8,22 +8,39 @@ use crate::fields::nearest;
 use crate::policy::API_VERSION;
 use crate::rules::{self, Catalogue, RULES, Rule};
 
-/// Why a rule exists, what it sees, good and bad examples, how to mend
+mod pod;
+
+/// Why a rule exists, what it sees, good and bad examples, how to mend; or what became of a pod
 ///
 /// Without a rule: all of them, with the action that each has when a policy names none.
 #[derive(clap::Args)]
-#[command(after_help = "\
+#[command(
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true,
+    after_help = "\
 Examples:
   supercargo explain
-  supercargo explain required-probes")]
+  supercargo explain required-probes
+  supercargo explain pod scans/scan-payments-api-x7k2p"
+)]
 pub(super) struct Arguments {
+    #[command(subcommand)]
+    what: Option<What>,
     /// The rule's id, as it stands in brackets in a refusal
     rule: Option<String>,
+}
+
+#[derive(clap::Subcommand)]
+enum What {
+    Pod(Box<pod::Arguments>),
 }
 
 // The arguments are consumed by every command alike.
 #[allow(clippy::needless_pass_by_value)]
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    if let Some(What::Pod(pod)) = arguments.what {
+        return pod::run(&pod);
+    }
     let mut out = io::stdout().lock();
     match arguments.rule {
         None => list(&mut out)?,

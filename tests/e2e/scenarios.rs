@@ -6,6 +6,7 @@ mod cluster;
 mod controllers;
 mod drain;
 mod exemptions;
+mod explain;
 mod inspect;
 mod large;
 mod manifests;
@@ -15,6 +16,7 @@ mod nets;
 mod owners;
 mod packing;
 mod ratchet;
+mod samples;
 mod stow;
 mod untouched;
 
@@ -28,6 +30,8 @@ pub const SCENARIOS: &[(&str, Scenario)] = &[
     ("mtls_api_server_shows_its_certificate", |plane| Box::pin(mtls::api_server_shows_its_certificate(plane))),
     ("mtls_answers_the_api_server_only", |plane| Box::pin(mtls::answers_the_api_server_only(plane))),
     ("manifests_install_twice_and_uninstall", |plane| Box::pin(manifests::install_twice_and_uninstall(plane))),
+    ("samples_are_what_the_api_server_knows", |plane| Box::pin(samples::are_what_the_api_server_knows(plane))),
+    ("samples_spare_capacity_makes_way", |plane| Box::pin(samples::spare_capacity_makes_way(plane))),
     ("stow_equips_the_pod_and_leaves_the_job_alone", |plane| {
         Box::pin(stow::equips_the_pod_and_leaves_the_job_alone(plane))
     }),
@@ -37,6 +41,7 @@ pub const SCENARIOS: &[(&str, Scenario)] = &[
     }),
     ("batch_says_why_jobs_are_refused", |plane| Box::pin(batch::says_why_jobs_are_refused(plane))),
     ("batch_waits_for_nodes_and_quotas", |plane| Box::pin(batch::waits_for_nodes_and_quotas(plane))),
+    ("explain_says_what_became_of_a_pod", |plane| Box::pin(explain::says_what_became_of_a_pod(plane))),
     ("inspect_refuses_the_bad_examples", |plane| Box::pin(inspect::refuses_the_bad_examples(plane))),
     ("inspect_gives_programs_the_causes", |plane| Box::pin(inspect::gives_programs_the_causes(plane))),
     ("apply_examples_twice", |plane| Box::pin(apply::examples_twice(plane))),

@@ -103,7 +103,7 @@ async fn a_batch_is_followed_to_its_end_through_a_lost_connection() {
         assert!(ended.out.contains(part), "{part}: {ended:?}");
     }
     assert!(!ended.out.contains('\u{1b}') && !ended.err.contains('\u{1b}'), "no terminal, no escapes: {ended:?}");
-    assert!(!ended.err.contains("in the cluster"), "what has ended goes by itself: {ended:?}");
+    assert!(!ended.err.contains("to watch again"), "what has ended goes by itself: {ended:?}");
 }
 
 #[tokio::test]
@@ -150,7 +150,7 @@ async fn failures_have_their_reasons() {
     assert!(ended.out.contains("6 jobs in 1 group: 1 succeeded, 2 failed, 3 refused, after"), "{ended:?}");
     assert!(ended.out.contains("no memory limit\n            at /spec/template/spec/"), "{ended:?}");
     assert!(
-        ended.err.contains("to remove them all:\n  kubectl delete jobs -n scans -l supercargo.dev/batch="),
+        ended.err.contains("to remove all jobs of this run:\n  kubectl delete jobs -n scans -l supercargo.dev/batch="),
         "{ended:?}"
     );
 }
@@ -169,7 +169,8 @@ async fn ctrl_c_leaves_the_jobs_and_they_can_be_watched_again() {
     assert_eq!(ended.code, 2, "{ended:?}");
     for part in [
         "stopped, as you asked",
-        "1 Jobs are in the cluster, and 1 of them go on; to watch them again, with the same options as before:\n  supercargo batch batch.json --run r7\n",
+        "1 job has not ended, and goes on in the cluster\nto watch again, with the same options as before:\n",
+        "  supercargo batch batch.json --run r7\nto remove all jobs of this run:\n  kubectl delete jobs -n scans -l supercargo.dev/batch=r7\n",
     ] {
         assert!(ended.err.contains(part), "{part}: {ended:?}");
     }
@@ -214,6 +215,7 @@ async fn who_does_not_wait_is_told_how_to_watch() {
     let ended = Batch::start(&api, &["a", "b"], &["--no-wait", "--run", "r1"]).await.ended().await;
     assert_eq!(ended.code, 0, "{ended:?}");
     assert!(ended.out.ends_with("2 of 2 jobs made\n"), "{ended:?}");
+    assert!(ended.err.contains("2 jobs have not ended, and go on in the cluster\n"), "{ended:?}");
     assert!(ended.err.contains("supercargo batch batch.json --run r1\n"), "{ended:?}");
 }
 

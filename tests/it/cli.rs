@@ -7,6 +7,7 @@ use tempfile::TempDir;
 
 mod batch;
 mod check;
+mod explain;
 mod fingerprints;
 mod formats;
 mod mutate;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::*;
 
@@ -73,6 +73,30 @@ fn every_command_in_the_readme_is_run_somewhere() {
 }
 
 #[test]
+fn the_document_on_batches_shows_what_works() {
+    let document = read("docs/batch.md");
+    let commands = blocks(&document, "sh");
+    let commands: Vec<&str> = commands.iter().flat_map(|block| block.lines()).map(command).collect();
+    assert!(commands.len() >= 2);
+    for line in commands {
+        let arguments = line.strip_prefix("supercargo ").expect(line);
+        let output = supercargo(&arguments.split_whitespace().collect::<Vec<_>>());
+        assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("batch.json");
+    std::fs::write(&file, &blocks(&document, "json")[0]).unwrap();
+    for file in [file.to_str().unwrap(), "manifests/examples/batch.json"] {
+        let printed = supercargo(&["batch", file, "-o", "yaml", "-n", "scans-demo"]);
+        std::fs::write(folder.path().join("jobs.yaml"), printed.stdout).unwrap();
+        let jobs = folder.path().join("jobs.yaml");
+        let facts = ["--facts", "manifests/examples/namespace.yaml", jobs.to_str().unwrap()];
+        let output = supercargo(&[&["check", "--fail-on", "warn"], &facts[..]].concat());
+        assert!(output.status.success(), "{file}: {}", String::from_utf8_lossy(&output.stdout));
+    }
+}
+
+#[test]
 fn our_own_manifests_pass_our_own_check() {
     for path in [
         "install",
@@ -82,6 +106,7 @@ fn our_own_manifests_pass_our_own_check() {
         "rbac",
         "mtls",
         "monitoring",
+        "samples",
         "examples/good",
         "examples/group",
     ] {
@@ -115,6 +140,52 @@ fn our_own_deployment_is_judged() {
     let output = supercargo(&["check", "-o", "json", "--exclude-namespaces", "", bare.to_str().unwrap()]);
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(report["summary"]["denied"], 4, "{report}");
+}
+
+/// The documents of a file.
+fn documents(path: &str) -> Vec<Value> {
+    serde_saphyr::from_multiple(&read(path)).unwrap()
+}
+
+#[test]
+fn the_job_of_the_queue_is_a_scan() {
+    let mut queue = documents("manifests/samples/keda/scaledjob.yaml");
+    let scaled = queue.iter_mut().find(|document| document["kind"] == "ScaledJob").unwrap();
+    // What KEDA makes of it.
+    let job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "queue-scan-x"}, "spec": scaled["spec"]["jobTargetRef"].take()});
+    World::built_in().check(&job).assert_clean();
+    let mut pod = job["spec"]["template"].clone();
+    (pod["apiVersion"], pod["kind"]) = (json!("v1"), json!("Pod"));
+    let (stored, _) = World::built_in().admit(&Review::create(pod));
+    assert_eq!(stored["metadata"]["annotations"]["supercargo.dev/profile"], "scan");
+    assert_eq!(stored["spec"]["volumes"][0]["persistentVolumeClaim"]["claimName"], "scan-source");
+}
+
+#[test]
+fn the_samples_speak_of_one_pool() {
+    let profile = documents("manifests/samples/scan-pool/profile.yaml").remove(0);
+    let placement = &profile["spec"]["placement"];
+    let pool = &documents("manifests/samples/karpenter/nodepool.yaml")[0]["spec"]["template"];
+    assert_eq!(pool["metadata"]["labels"], placement["nodeSelector"]);
+    let taint = &pool["spec"]["taints"][0];
+    for key in ["key", "value", "effect"] {
+        assert_eq!(taint[key], placement["tolerations"][0][key]);
+    }
+    let spare = documents("manifests/samples/spare-capacity/spare-capacity.yaml");
+    let spare = spare.iter().find(|document| document["kind"] == "CronJob").unwrap();
+    let spare = &spare["spec"]["jobTemplate"]["spec"]["template"]["spec"];
+    assert_eq!(
+        (&spare["nodeSelector"], &spare["tolerations"]),
+        (&placement["nodeSelector"], &placement["tolerations"])
+    );
+
+    // Beside the built-in profile, which goes on packing.
+    let policies = BUILT_IN.iter().map(|text| yaml(text)).chain([profile.clone()]).collect();
+    let (stored, _) = World::from_values(policies).admit(&Review::create(scan_pod()));
+    assert_eq!(stored["metadata"]["annotations"]["supercargo.dev/profile"], "scan-pool,scan");
+    assert_eq!(stored["spec"]["nodeSelector"], placement["nodeSelector"]);
+    assert!(stored["spec"]["tolerations"].as_array().unwrap().contains(&placement["tolerations"][0]));
+    assert!(stored["spec"]["affinity"]["podAffinity"].is_object());
 }
 
 #[test]

@@ -16,6 +16,7 @@ use crate::batch::{self, Batch, Options, Planned, Progress};
 use crate::cli::{CLEAN, FAILED, REFUSED, colours, complain};
 use crate::cluster::batch::{Input, make, nodes, remove, said, watch};
 use crate::cluster::connect;
+use crate::output::count;
 
 /// How often the bar and the time on it move.
 const STEP: Duration = Duration::from_millis(200);
@@ -110,7 +111,7 @@ struct Course {
 impl Course {
     async fn run(&mut self, planned: Vec<Planned>, arguments: &Arguments, nodes: bool) -> anyhow::Result<ExitCode> {
         let listed = self.namespaces.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
-        self.screen.say(&format!("run {}: {} jobs in namespace {listed}", self.options.run, planned.len()))?;
+        self.screen.say(&format!("run {}: {} in namespace {listed}", self.options.run, count(planned.len(), "job")))?;
         let made = make(&self.client, planned);
         let stop = if arguments.no_wait {
             self.follow(made, None).await?
@@ -211,7 +212,7 @@ impl Course {
         if arguments.cleanup {
             failed |= !self.clean_up().await?;
         } else {
-            self.say_what_is_left(failed || stop != Stop::Done || arguments.no_wait);
+            self.say_what_is_left();
         }
         Ok(ExitCode::from(match (failed, counts.failed + counts.refused) {
             (true, _) => FAILED,
@@ -220,24 +221,22 @@ impl Course {
         }))
     }
 
-    /// What goes on without being watched, and how to watch or remove it.
-    fn say_what_is_left(&self, unfinished: bool) {
-        let counts = self.progress.counts();
-        let there = self.progress.left().count();
-        // Those that have ended go by themselves (ttlSecondsAfterFinished); refused ones are tried again by their controller.
-        if there == 0 || (!unfinished && counts.refused == 0) {
+    /// What goes on without being watched, and how to watch or remove it. What has ended goes by itself.
+    fn say_what_is_left(&self) {
+        let unended = self.progress.unended();
+        if unended == 0 {
             return;
         }
-        let going = counts.open();
-        let mut words = format!("{there} Jobs are in the cluster, and {going} of them go on");
-        if going > 0 {
-            let (file, run) = (&self.file, &self.options.run);
-            words += &format!(
-                "; to watch them again, with the same options as before:\n  supercargo batch {file} --run {run}"
-            );
-        }
-        words += &format!("\nto remove them all:\n{}", self.removal());
-        complain("note", words);
+        let (jobs, file, run) = (count(unended, "job"), &self.file, &self.options.run);
+        let goes = if unended == 1 { "has not ended, and goes" } else { "have not ended, and go" };
+        complain(
+            "note",
+            format_args!(
+                "{jobs} {goes} on in the cluster\nto watch again, with the same options as before:\n  supercargo batch {file} --run {run}\n\
+                 to remove all jobs of this run:\n{}",
+                self.removal()
+            ),
+        );
     }
 
     /// Deletes what was made; `false` when that could not be done.
