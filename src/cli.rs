@@ -103,7 +103,7 @@ pub fn run() -> ExitCode {
         if is_broken(&error) {
             return ExitCode::from(CLEAN);
         }
-        complain("error", format_args!("{error:#}"));
+        complain("error", causes(&error));
         ExitCode::from(FAILED)
     })
 }
@@ -130,8 +130,41 @@ fn complain_of(problem: &Problem) {
     complain("error", problem);
 }
 
+/// The same for a command that takes rendered charts as `check` does.
+fn complain_for(command: &str, problem: &Problem) {
+    let help = problem.help.as_ref().map(|help| help.replace("supercargo check -", &format!("supercargo {command} -")));
+    complain_of(&Problem { help, ..problem.clone() });
+}
+
+/// What went wrong and why; a cause that the words before it name already is not said again.
+fn causes(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
 /// Whether to colour what goes to this stream: a terminal, and nobody said no (<https://no-color.org>).
 fn colours(stream: &impl IsTerminal) -> bool {
     let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     stream.is_terminal() && !set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::{Context, anyhow};
+
+    use super::causes;
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let error = anyhow!("no such file").context("cannot read x: no such file").context("cannot start");
+        assert_eq!(causes(&error), "cannot start: cannot read x: no such file");
+        assert_eq!(causes(&Err::<(), _>(anyhow!("b")).context("a").unwrap_err()), "a: b");
+    }
 }

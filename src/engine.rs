@@ -24,6 +24,7 @@ mod invariants;
 mod judge;
 
 pub(crate) use answer::ALLOW;
+pub use controllers::account;
 pub use judge::Stage;
 
 /// What holds whatever the policies say.
@@ -31,6 +32,8 @@ pub use judge::Stage;
 pub struct Settings {
     /// Namespaces that are never touched, by name; `*` stands for any run of characters.
     pub excluded_namespaces: Vec<String>,
+    /// Usernames whose pods count as made by a controller, beside those of Kubernetes' own controllers; see [`account`].
+    pub controllers: Vec<String>,
 }
 
 /// No pod runs with more, and equipping a hostile one would fill the memory: such a pod is judged as it is.
@@ -55,7 +58,7 @@ pub const EXCLUDED_NAMESPACES: [&str; 12] = [
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { excluded_namespaces: EXCLUDED_NAMESPACES.map(str::to_owned).to_vec() }
+        Settings { excluded_namespaces: EXCLUDED_NAMESPACES.map(str::to_owned).to_vec(), controllers: Vec::new() }
     }
 }
 
@@ -128,9 +131,14 @@ impl Engine {
     pub fn passes_unseen(&self, request: &Request<'_>, policies: &PolicySet) -> bool {
         let Some(kind) = workload::kind(&request.group, &request.kind) else { return true };
         !matches!(request.operation, Operation::Create | Operation::Update)
-            || any_glob(&self.settings.excluded_namespaces, &request.namespace)
+            || self.leaves_out(&request.namespace)
             || ((kind.pod.is_none() || policies.profiles().is_empty())
                 && !policies.guards().iter().any(|guard| guard.concerns(kind.name, &request.namespace)))
+    }
+
+    /// Whether nothing in this namespace is judged, whatever the policies say.
+    pub fn leaves_out(&self, namespace: &str) -> bool {
+        !namespace.is_empty() && any_glob(&self.settings.excluded_namespaces, namespace)
     }
 
     /// What a pod gets at CREATE: the patch, never a refusal.
@@ -140,7 +148,7 @@ impl Engine {
             return Ok(Outcome::default());
         }
         let Some(tree) = request.object.tree()? else { return Ok(Outcome::default()) };
-        Ok(stow(&tree, request, facts))
+        Ok(stow(&tree, request, facts, self.author(&request.username)))
     }
 
     /// Whether the object may pass, as it would be stored.
@@ -173,7 +181,7 @@ impl Engine {
     /// Offline: what the cluster will say to an object that has not been sent yet. A pod is mutated first, as it would be, and
     /// an object of a kind that no webhook sees is searched for secrets.
     pub fn check(&self, request: &Request<'_>, facts: Facts<'_>) -> Result<Outcome, Fault> {
-        if any_glob(&self.settings.excluded_namespaces, &request.namespace) && !request.namespace.is_empty() {
+        if self.leaves_out(&request.namespace) {
             return Ok(Outcome::default());
         }
         let Some(tree) = request.object.tree()? else { return Ok(Outcome::default()) };
@@ -181,6 +189,10 @@ impl Engine {
             None => Ok(self.judge(&Workload::other(&tree), None, request, facts, Stage::Sent)),
             Some(kind) => Ok(self.judge(&Workload::new(kind, &tree), None, request, facts, Stage::Sent)),
         }
+    }
+
+    fn author(&self, username: &str) -> Author {
+        if controllers::is_trusted(username, &self.settings.controllers) { Author::Controller } else { Author::Person }
     }
 
     fn judge(
@@ -194,7 +206,7 @@ impl Engine {
         let judged = judge::Judged {
             workload,
             before,
-            username: &request.username,
+            author: self.author(&request.username),
             facts,
             stage,
             digester: &self.digester,
@@ -202,7 +214,11 @@ impl Engine {
         };
         let (verdicts, warnings) = judged.verdicts();
         let known = Known {
-            namespace: facts.namespace.name.clone(),
+            // Whether another kind lives in a namespace is not known.
+            namespace: match (workload.kind.name, workload.namespace()) {
+                ("", "") => "*".to_owned(),
+                _ => facts.namespace.name.clone(),
+            },
             kind: workload.object.str("kind").unwrap_or(workload.kind.name).to_owned(),
             name: workload.name().to_owned(),
         };
@@ -227,7 +243,7 @@ fn profiles_of<'p>(pod: &Pod<'_>, facts: &Facts<'p>) -> Vec<&'p Profile> {
 }
 
 /// Makes the patch for a pod, and checks it: a wrong one would refuse the pod even under `failurePolicy: Ignore`.
-fn stow(tree: &Node<'_>, request: &Request<'_>, facts: Facts<'_>) -> Outcome {
+fn stow(tree: &Node<'_>, request: &Request<'_>, facts: Facts<'_>, author: Author) -> Outcome {
     let workload = Workload::new(&workload::POD, tree);
     let mut outcome = Outcome { object: describe(request, &workload), ..Outcome::default() };
     let pod = Pod::new("", tree);
@@ -241,7 +257,6 @@ fn stow(tree: &Node<'_>, request: &Request<'_>, facts: Facts<'_>) -> Outcome {
     if profiles.is_empty() {
         return outcome;
     }
-    let author = if controllers::is_trusted(&request.username) { Author::Controller } else { Author::Person };
     let mut editor = Editor::new(tree);
     let checked = mutators::stow(&profiles, facts.namespace, author, "", facts.packing, &mut editor)
         .map_err(|error| error.to_string())

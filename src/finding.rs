@@ -97,6 +97,7 @@ impl Finding {
     /// "container app: no memory limit", or the message alone when no container is meant.
     pub fn sentence(&self) -> String {
         match &self.subject.container {
+            Some(container) if container.is_empty() => format!("container without a name: {}", self.message),
             Some(container) => format!("container {container}: {}", self.message),
             None => self.message.clone(),
         }

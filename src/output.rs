@@ -78,6 +78,8 @@ pub struct Summary {
     pub audited: usize,
     /// Findings that an Exemption lets pass.
     pub exempted: usize,
+    /// Objects left out because their namespace is.
+    pub skipped: usize,
     /// Documents and files that could not be judged.
     #[serde(skip)]
     pub problems: usize,
@@ -130,7 +132,12 @@ impl Summary {
         if self.problems > 0 {
             parts.push(format!("{} could not be judged", self.problems));
         }
-        format!("{} in {} of {}", parts.join(", "), count(self.documents, "document"), count(self.files, "file"))
+        let (documents, files) = (count(self.documents, "document"), count(self.files, "file"));
+        let skipped = match self.skipped {
+            0 => String::new(),
+            skipped => format!("; {skipped} not judged, for their namespace (--exclude-namespaces)"),
+        };
+        format!("{} in {documents} of {files}{skipped}", parts.join(", "))
     }
 }
 

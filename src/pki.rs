@@ -3,6 +3,7 @@
 //! Names, times and keys in, PEM out: no files and no clock. ECDSA P-256, as every API server understands it.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
@@ -90,6 +91,9 @@ pub fn issue(hosts: &[String], now: Timestamp, days: u32) -> Result<Issued, Issu
 
     let mut server = dated("supercargo", now, days)?;
     for name in SERVER_NAMES.into_iter().chain(hosts.iter().map(String::as_str)) {
+        if !is_host(name) {
+            return Err(IssueError::Name(name.to_owned()));
+        }
         let san = CertificateParams::new([name.to_owned()]).map_err(|_| IssueError::Name(name.to_owned()))?;
         for name in san.subject_alt_names {
             if !server.subject_alt_names.contains(&name) {
@@ -107,6 +111,18 @@ pub fn issue(hosts: &[String], now: Timestamp, days: u32) -> Result<Issued, Issu
         client: sign(client, &authority)?,
         authority: Pair { certificate: Pem(authority.pem()), key: key_text },
     })
+}
+
+/// Whether a client may look for this: an IP address, or a DNS name whose first label may be `*`.
+fn is_host(name: &str) -> bool {
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let host = name.strip_prefix("*.").unwrap_or(name);
+    name.parse::<IpAddr>().is_ok() || (host.len() <= 253 && host.split('.').all(label))
 }
 
 fn sign(mut params: CertificateParams, authority: &Issuer<'_, impl SigningKey>) -> Result<Pair, IssueError> {
@@ -133,8 +149,13 @@ mod tests {
 
     #[test]
     fn a_name_that_is_none_is_refused() {
-        let error = issue(&["b\u{e4}d host".to_owned()], Timestamp::UNIX_EPOCH, 1).unwrap_err();
-        assert!(matches!(error, IssueError::Name(_)), "{error}");
+        for name in ["b\u{e4}d host", "bad host!", "", "a..b", "-a", "*", "https://a", "a:8443", "a.*"] {
+            let error = issue(&[name.to_owned()], Timestamp::UNIX_EPOCH, 1).unwrap_err();
+            assert!(matches!(error, IssueError::Name(_)), "{name}: {error}");
+        }
+        for name in ["a", "Web.example.com", "*.example.com", "10.0.0.1", "::1", "my_host"] {
+            assert!(is_host(name), "{name}");
+        }
     }
 
     #[test]

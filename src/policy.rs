@@ -44,7 +44,7 @@ pub struct Document<'d> {
 
 /// What is wrong with a policy, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{policy}: {field}: {message}")]
+#[error("{policy}: {}{message}", if field.is_empty() { String::new() } else { format!("{field}: ") })]
 pub struct PolicyError {
     /// Which of the documents, counted from 0.
     pub document: usize,
@@ -135,9 +135,16 @@ impl PolicySet {
             problems.add("/apiVersion", format!("{:?} is not known here: write {API_VERSION}", object.api_version));
             return;
         }
-        let Some(name) = object.metadata.get("name").and_then(Value::as_str).map(str::to_owned) else {
-            problems.add("/metadata/name", "is missing: give the policy a name");
-            return;
+        let name = match object.metadata.get("name") {
+            Some(Value::String(name)) => name.clone(),
+            None | Some(Value::Null) => {
+                problems.add("/metadata/name", "is missing: give the policy a name");
+                return;
+            }
+            Some(_) => {
+                problems.add("/metadata/name", "is no text: write the name in quotes");
+                return;
+            }
         };
         problems.object_name("/metadata/name", &name);
         if self.has(&object.kind, &name) {
@@ -189,6 +196,11 @@ impl PolicySet {
             return None;
         }
         Some(PolicySet { guards, profiles, exemptions: self.exemptions.clone() })
+    }
+
+    /// Whether there is neither a guard nor a profile: exemptions alone ask for nothing.
+    pub fn is_idle(&self) -> bool {
+        self.guards.is_empty() && self.profiles.is_empty()
     }
 
     /// The guards, in the order in which they were read.

@@ -89,12 +89,6 @@ impl Quantity {
         Quantity(self.0.saturating_add(other.0))
     }
 
-    /// What is left after taking `other` away; less than nothing when there is not enough.
-    #[must_use]
-    pub fn minus(self, other: Quantity) -> Quantity {
-        Quantity(self.0.saturating_sub(other.0))
-    }
-
     /// Thousandths of the unit, rounded up as the scheduler counts cpu; nothing when negative, cut at what 64 bits hold.
     pub fn millis(self) -> u64 {
         self.in_units_of(NANO / 1000)

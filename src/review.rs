@@ -10,6 +10,7 @@ use base64::Engine as _;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::printable::{clip, printable};
 use crate::tree::{Node, ReadError};
 
 /// The only version of the envelope that is spoken here.
@@ -94,11 +95,14 @@ pub enum EnvelopeError {
         "cannot answer {kind} of {api_version}: send AdmissionReview of {API_VERSION} (admissionReviewVersions: [v1])"
     )]
     OtherVersion {
-        /// What came.
+        /// What came, made safe to show.
         api_version: String,
-        /// What came.
+        /// What came, made safe to show.
         kind: String,
     },
+    /// Something else altogether.
+    #[error("the body has no apiVersion and kind: send AdmissionReview of {API_VERSION}")]
+    Untyped,
     /// An answer without a question.
     #[error("the AdmissionReview has no request")]
     NoRequest,
@@ -169,8 +173,11 @@ pub fn read(body: &[u8]) -> Result<Request<'_>, EnvelopeError> {
     let text = std::str::from_utf8(body).map_err(|_| EnvelopeError::NotText)?;
     let review: WireReview<'_> = serde_json::from_str(text).map_err(|error| not_review(&error))?;
     if review.api_version != API_VERSION || review.kind != "AdmissionReview" {
-        let clip = |text: &str| text.chars().take(60).collect();
-        return Err(EnvelopeError::OtherVersion { api_version: clip(&review.api_version), kind: clip(&review.kind) });
+        if review.api_version.is_empty() || review.kind.is_empty() {
+            return Err(EnvelopeError::Untyped);
+        }
+        let safe = |text: &str| printable(&clip(text, 60)).into_owned();
+        return Err(EnvelopeError::OtherVersion { api_version: safe(&review.api_version), kind: safe(&review.kind) });
     }
     let request = review.request.ok_or(EnvelopeError::NoRequest)?;
     Ok(Request {
@@ -316,13 +323,16 @@ mod tests {
 
     #[test]
     fn says_what_is_wrong_with_an_envelope_and_quotes_nothing() {
-        let cases: [(&[u8], &str); 6] = [
+        let cases: [(&[u8], &str); 9] = [
             (b"", "it ends too early"),
             (b"{\"apiVersion\": hunter-two-9", "not valid JSON"),
             (b"\"hunter-two-9\"", "wrong type"),
             (b"{\"apiVersion\":\"admission.k8s.io/v1beta1\",\"kind\":\"AdmissionReview\"}", "v1beta1"),
             (b"{\"apiVersion\":\"admission.k8s.io/v1\",\"kind\":\"AdmissionReview\"}", "no request"),
             (b"\xff\xfe", "UTF-8"),
+            (b"{}", "no apiVersion and kind"),
+            (b"[]", "no apiVersion and kind"),
+            (b"{\"apiVersion\":\"v9\",\"kind\":\"A\\nB\\u001b[2J\"}", "cannot answer A\\u{a}B\\u{1b}[2J of v9: send"),
         ];
         for (body, expected) in cases {
             let error = read(body).unwrap_err().to_string();

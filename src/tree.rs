@@ -38,7 +38,7 @@ pub struct Map<'a>(Vec<(Cow<'a, str>, Node<'a>)>);
 
 /// The text is not JSON, or is nested deeper than serde_json reads (128 levels).
 #[derive(Debug, thiserror::Error)]
-#[error("not readable as JSON: {0} at line {line}, column {column}", line = .0.line(), column = .0.column())]
+#[error("not readable as JSON: {0}")]
 pub struct ReadError(serde_json::Error);
 
 // === impl Node ===

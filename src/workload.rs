@@ -9,7 +9,7 @@ mod defaults;
 mod pod;
 pub mod resources;
 
-pub use container::{Container, PROBES, Role};
+pub use container::{Container, INJECTED, PROBES, Role};
 pub use defaults::{LimitRange, apply_api_defaults, apply_limit_ranges};
 pub use pod::Pod;
 

@@ -27,6 +27,7 @@ pub(super) struct Webhook {
     url: Uri,
     host: String,
     port: u16,
+    shows_certificate: bool,
     tls: TlsConnector,
     runtime: tokio::runtime::Runtime,
 }
@@ -58,7 +59,8 @@ impl Webhook {
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let port = url.port_u16().unwrap_or(443);
-        Ok(Webhook { url, host, port, tls: TlsConnector::from(Arc::new(config)), runtime })
+        let shows_certificate = client.is_some();
+        Ok(Webhook { url, host, port, shows_certificate, tls: TlsConnector::from(Arc::new(config)), runtime })
     }
 
     /// The body of the answer to a review sent to `path`, "mutate" or "validate".
@@ -68,6 +70,10 @@ impl Webhook {
             .block_on(answer)
             .map_err(|_| anyhow!("no answer within {} s", TIMEOUT.as_secs()))
             .and_then(|answer| answer)
+            .map_err(|error| {
+                let wants_ours = !self.shows_certificate && format!("{error:#}").contains("CertificateRequired");
+                if wants_ours { error.context("it asks for our certificate: give --cert and --key") } else { error }
+            })
             .with_context(|| format!("cannot ask {}", self.url))
     }
 

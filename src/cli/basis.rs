@@ -8,7 +8,7 @@ use anyhow::{Context, anyhow, bail};
 use jiff::Timestamp;
 
 use super::{Problem, complain, complain_of};
-use crate::engine::{Engine, Facts};
+use crate::engine::{Engine, Facts, Settings};
 use crate::facts::Namespace;
 use crate::fingerprint::{Key, LONGEST_KEY};
 use crate::policy::{PolicySet, VolumeTypes};
@@ -94,6 +94,17 @@ pub(super) fn fingerprint_key(path: &Path) -> anyhow::Result<Key> {
 /// Said where an exemption by fingerprint cannot hold.
 pub(super) const NO_KEY: &str = "exemptions by fingerprint hold only with --fingerprint-key, and there is none";
 
+/// Said where no object is refused for want of a policy, which may be a slip.
+pub(super) const NO_GUARD: &str =
+    "no GuardPolicy is in force: nothing is refused but what stands in the way of a PodProfile";
+
+/// Said where policies ask for nothing at all.
+pub(super) const IDLE: &str = "there are Exemptions and no policy to be exempt from: put them beside the GuardPolicies (a copy of manifests/policies, or your own), or leave --policies out";
+
+/// Said where --facts leads to nothing.
+pub(super) const NO_FACTS: &str =
+    "--facts names no Namespace, LimitRange, NetworkPolicy or PersistentVolumeClaim: nothing is learned from it";
+
 /// A command that makes a key, but for the file's name.
 const MAKE_KEY: &str = "openssl rand -hex 32 >";
 
@@ -114,8 +125,10 @@ impl Basis {
         facts: FactArguments,
         fingerprints: Option<Key>,
         files: &[source::File],
+        settings: Settings,
     ) -> anyhow::Result<Basis> {
         let set = load_policies(policies)?;
+        anyhow::ensure!(!set.is_idle(), "{IDLE}");
         if fingerprints.is_none() && set.needs_fingerprints() {
             complain("note", NO_KEY);
         }
@@ -123,9 +136,21 @@ impl Basis {
         // What is wrong in these is said when they are judged.
         namespaces.learn_all(files, &facts.namespace, &mut |_: Problem| {});
         let namespace = facts.namespace;
-        let engine = Engine::default().with_fingerprints(fingerprints);
+        let engine = Engine::new(settings).with_fingerprints(fingerprints);
         // Taken once, so that a long run judges all objects by the same day.
         Ok(Basis { engine, policies: set, namespaces, namespace, now: Timestamp::now() })
+    }
+
+    /// Whether more than the name of a namespace is known.
+    pub(super) fn knows(&self, namespace: &str) -> bool {
+        self.namespaces.know(namespace)
+    }
+
+    /// Says so where nothing can be refused.
+    pub(super) fn warn_without_guards(&self) {
+        if self.policies.guards().is_empty() {
+            complain("warning", NO_GUARD);
+        }
     }
 
     /// Calls `judge` with the facts of a namespace.
@@ -142,6 +167,9 @@ pub(super) fn load_facts(paths: &[PathBuf], default: &str) -> anyhow::Result<Nam
     let mut namespaces = Namespaces::default();
     namespaces.learn_all(&given.files, default, &mut |problem| problems.push(problem));
     if problems.is_empty() {
+        if !paths.is_empty() && namespaces.is_empty() {
+            complain("warning", NO_FACTS);
+        }
         return Ok(namespaces);
     }
     problems.iter().for_each(complain_of);
@@ -151,6 +179,7 @@ pub(super) fn load_facts(paths: &[PathBuf], default: &str) -> anyhow::Result<Nam
 /// Policies that compile; else says what is wrong with each and fails.
 pub(super) fn load_policies(arguments: &PolicyArguments) -> anyhow::Result<PolicySet> {
     let mut loaded = source::policies(arguments.policies.as_deref(), &arguments.volume_types.types());
+    let compiled = loaded.problems.is_empty();
     if let Some(name) = &arguments.policy {
         loaded.keep(name);
     }
@@ -159,10 +188,11 @@ pub(super) fn load_policies(arguments: &PolicyArguments) -> anyhow::Result<Polic
     }
     loaded.problems.iter().for_each(complain_of);
     match &arguments.policies {
-        Some(path) => {
+        Some(path) if !compiled => {
             let path = path.display();
             bail!("the policies in {path} cannot be used; `supercargo policies schema` prints what they may hold")
         }
-        None => bail!("the built-in policies cannot be used this way; `supercargo policies list` lists them"),
+        Some(path) => bail!("`supercargo policies list --policies {}` shows them", path.display()),
+        None => bail!("`supercargo policies list` shows the built-in ones"),
     }
 }

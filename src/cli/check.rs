@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use super::basis::{Basis, FactArguments, FingerprintArguments, PolicyArguments};
 use super::progress::Progress;
 use super::{CLEAN, FAILED, Problem, REFUSED, colours, complain, complain_of};
-use crate::engine::create_request;
+use crate::engine::{EXCLUDED_NAMESPACES, Settings, create_request};
 use crate::output::{self, Format, Judged, Located, Report, Summary};
 use crate::review::Body;
 use crate::source::{self, Document, File, Item, Wanted};
@@ -39,6 +39,9 @@ pub(super) struct Arguments {
     /// What makes the exit code 1
     #[arg(long, value_enum, default_value = "deny", value_name = "ACTION")]
     fail_on: FailOn,
+    /// Namespaces that are left out, as `serve` leaves them out; '' for none
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', default_values = EXCLUDED_NAMESPACES)]
+    exclude_namespaces: Vec<String>,
     #[command(flatten)]
     policies: PolicyArguments,
     #[command(flatten)]
@@ -57,7 +60,10 @@ enum FailOn {
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let found = source::find(&arguments.paths);
-    let basis = Basis::load(&arguments.policies, arguments.facts, arguments.fingerprints.key()?, &found.files)?;
+    let settings = Settings { excluded_namespaces: arguments.exclude_namespaces, ..Settings::default() };
+    let key = arguments.fingerprints.key()?;
+    let basis = Basis::load(&arguments.policies, arguments.facts, key, &found.files, settings)?;
+    basis.warn_without_guards();
     let stdout = io::stdout();
     let colour = colours(&stdout);
     let mut check = Check {
@@ -65,7 +71,6 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         report: output::report(arguments.output, BufWriter::with_capacity(1 << 16, stdout.lock()), colour),
         summary: Summary::default(),
         progress: Progress::new(found.files.len(), "files"),
-        // Annotations are read beside the code, where stderr is not seen; people at a terminal see stderr.
         failed: None,
     };
     for problem in &found.problems {
@@ -78,6 +83,10 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     check.progress.clear();
     if check.summary.files == 0 && check.summary.problems == 0 {
         complain("note", "no *.yaml, *.yml or *.json file was found");
+    }
+    let Summary { documents, skipped, problems, .. } = check.summary;
+    if check.summary.files > 0 && documents + skipped + problems == 0 {
+        complain("warning", "there is no object in this input: did what should have written it fail?");
     }
     check.report.finish(&check.summary)?;
     let refused = check.summary.denied > 0 || (arguments.fail_on == FailOn::Warn && check.summary.warned > 0);
@@ -93,6 +102,7 @@ struct Check<'w> {
     report: Box<dyn Report + 'w>,
     summary: Summary,
     progress: Progress,
+    /// Why the report could not be written, when it could not.
     failed: Option<io::Error>,
 }
 
@@ -125,6 +135,10 @@ impl Check<'_> {
         let Document { index, at, group, kind, tree, marks } = document;
         let request = create_request(tree, &self.basis.namespace);
         let engine = &self.basis.engine;
+        if engine.leaves_out(&request.namespace) {
+            self.summary.skipped += 1;
+            return Ok(());
+        }
         let outcome = match self.basis.facts(&request.namespace, |facts| engine.check(&request, facts)) {
             Ok(outcome) => outcome,
             Err(fault) => {

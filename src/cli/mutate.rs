@@ -11,14 +11,14 @@ use serde_json::json;
 
 use super::basis::{Basis, FactArguments, PolicyArguments};
 use super::render::{self, hide_secrets};
-use super::{CLEAN, FAILED, complain, complain_of, template};
-use crate::engine::{Outcome, create_request};
+use super::{CLEAN, FAILED, complain, complain_for, template};
+use crate::engine::{Facts, Outcome, Settings, create_request};
 use crate::output::safe_json;
 use crate::patch;
 use crate::printable::printable;
 use crate::source::{self, Document, Item, Wanted};
 use crate::tree::Node;
-use crate::workload;
+use crate::workload::{self, Pod};
 
 /// Show what pods will get, and the pods of templates
 ///
@@ -63,8 +63,8 @@ enum Format {
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let found = source::find(&arguments.paths);
-    let basis = Basis::load(&arguments.policies, arguments.facts, None, &found.files)?;
-    found.problems.iter().for_each(complain_of);
+    let basis = Basis::load(&arguments.policies, arguments.facts, None, &found.files, Settings::default())?;
+    found.problems.iter().for_each(|problem| complain_for("mutate", problem));
     let mut failed = !found.problems.is_empty();
     let mut show = Show {
         out: BufWriter::new(io::stdout().lock()),
@@ -76,7 +76,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         let text = match file.text() {
             Ok(text) => text,
             Err(problem) => {
-                complain_of(&problem);
+                complain_for("mutate", &problem);
                 failed = true;
                 continue;
             }
@@ -87,7 +87,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
                 stopped = show.document(&basis, &file.name, document).err();
             }
             Item::Problem(problem) => {
-                complain_of(&problem);
+                complain_for("mutate", &problem);
                 failed = true;
             }
             Item::Document(_) | Item::Note(_) => {}
@@ -127,7 +127,12 @@ impl<W: Write> Show<W> {
         }
         let mut after = before.clone();
         patch::apply(&mut after, &outcome.patch.0).with_context(|| format!("{label}: please report this"))?;
-        self.pod(file, &label, before, after, &outcome)?;
+        if outcome.patch.0.is_empty() && self.format == Format::Diff {
+            let why = basis.facts(&namespace, |facts| why_nothing(basis, &before, facts));
+            complain("note", format_args!("{file}: {label}: nothing is added{why}"));
+        } else {
+            self.pod(file, &label, before, after, &outcome)?;
+        }
         self.pods += 1;
         Ok(())
     }
@@ -146,9 +151,6 @@ impl<W: Write> Show<W> {
         }
         let (file, label) = (printable(file), printable(label));
         match self.format {
-            Format::Diff if outcome.patch.0.is_empty() => {
-                complain("note", format_args!("{file}: {label}: nothing is added"));
-            }
             Format::Diff => {
                 let diff = render::diff(
                     &before,
@@ -188,6 +190,31 @@ impl<W: Write> Show<W> {
         }
         self.out.flush()
     }
+}
+
+/// Why a pod gets nothing, as the end of a sentence.
+fn why_nothing(basis: &Basis, pod: &Node<'_>, facts: Facts<'_>) -> String {
+    let name = &facts.namespace.name;
+    let profiles = facts.policies.profiles();
+    if basis.engine.leaves_out(name) {
+        return format!(": namespace {name} is left out, whatever the policies say");
+    }
+    if profiles.is_empty() {
+        return ": there is no PodProfile".to_owned();
+    }
+    let mut serving = profiles.iter().filter(|profile| profile.serves(facts.namespace)).peekable();
+    if serving.peek().is_none() && !basis.knows(name) {
+        return format!(
+            ": what labels namespace {name} has is not known, and profiles ask for them; give its Namespace with --facts"
+        );
+    }
+    if serving.peek().is_none() {
+        return format!(": no PodProfile serves namespace {name}, by its labels");
+    }
+    if !serving.any(|profile| profile.matches(&Pod::new("", pod))) {
+        return ": no PodProfile that serves the namespace matches the pod's labels".to_owned();
+    }
+    String::new()
 }
 
 const LIST: &str = "{\"apiVersion\": \"v1\", \"kind\": \"List\", \"items\": [\n";

@@ -76,15 +76,18 @@ fn check(path: &Path, types: &VolumeTypes) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::from(REFUSED));
     }
     let set = &loaded.set;
+    let now = jiff::Timestamp::now();
+    let expired = set.exemptions().iter().filter(|exemption| exemption.has_expired(now)).count();
     writeln!(
         io::stdout().lock(),
-        "{}, {}, {}: all compile",
+        "{}, {}, {}{}: all compile",
         match set.guards().len() {
             1 => "1 GuardPolicy".to_owned(),
             number => format!("{number} GuardPolicies"),
         },
         count(set.profiles().len(), "PodProfile"),
         count(set.exemptions().len(), "Exemption"),
+        if expired > 0 { format!(" ({expired} expired)") } else { String::new() },
     )?;
     Ok(ExitCode::from(CLEAN))
 }

@@ -10,7 +10,8 @@ use clap::ValueEnum;
 
 use super::basis::{Basis, FactArguments, FingerprintArguments, PolicyArguments};
 use super::render::{self, hide_secrets};
-use super::{CLEAN, FAILED, REFUSED, complain, complain_of, envelope, template};
+use super::{CLEAN, FAILED, REFUSED, complain, complain_for, envelope, template};
+use crate::engine::{self, Settings};
 use crate::output::safe_json;
 use crate::patch;
 use crate::printable::{printable, printable_lines};
@@ -48,6 +49,9 @@ pub(super) struct Arguments {
     /// How to print the answer
     #[arg(long, short, value_enum, default_value = "json")]
     output: Format,
+    /// A service account whose pods count as made by a controller, as `serve --controller` takes it
+    #[arg(long = "controller", value_name = "ACCOUNT,…", value_delimiter = ',', value_parser = engine::account)]
+    controllers: Vec<String>,
     #[cfg(feature = "server")]
     #[command(flatten)]
     webhook: WebhookArguments,
@@ -64,7 +68,7 @@ pub(super) struct Arguments {
 #[derive(clap::Args)]
 struct WebhookArguments {
     /// Ask the webhook there, over HTTPS as the API server does, e.g. https://localhost:8443
-    #[arg(long, value_name = "URL", requires = "ca", conflicts_with_all = ["policies", "policy", "facts", "fingerprint_key"])]
+    #[arg(long, value_name = "URL", requires = "ca", conflicts_with_all = ["policies", "policy", "facts", "fingerprint_key", "controllers"])]
     server: Option<String>,
     /// The CA certificate that its certificate is signed by
     #[arg(long, value_name = "FILE", requires = "server")]
@@ -105,7 +109,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         _ => None,
     };
     let found = source::find(&[arguments.file]);
-    found.problems.iter().for_each(complain_of);
+    found.problems.iter().for_each(|problem| complain_for("review", problem));
     let namespace = arguments.facts.namespace.clone();
     #[cfg(feature = "server")]
     let there = arguments.webhook.open()?;
@@ -115,7 +119,10 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         door
     } else {
         let key = arguments.fingerprints.key()?;
-        Door::Here(Box::new(Basis::load(&arguments.policies, arguments.facts, key, &found.files)?))
+        let settings = Settings { controllers: arguments.controllers, ..Settings::default() };
+        let basis = Basis::load(&arguments.policies, arguments.facts, key, &found.files, settings)?;
+        basis.warn_without_guards();
+        Door::Here(Box::new(basis))
     };
     let mut talk = Talk {
         door,
@@ -136,7 +143,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
                         stopped = talk.document(&file.name, document).err();
                     }
                     Item::Problem(problem) => {
-                        complain_of(&problem);
+                        complain_for("review", &problem);
                         talk.failed = true;
                     }
                     Item::Document(_) | Item::Note(_) => {}
@@ -146,7 +153,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
                 }
             }
             Err(problem) => {
-                complain_of(&problem);
+                complain_for("review", &problem);
                 talk.failed = true;
             }
         }
@@ -185,7 +192,7 @@ impl Talk {
     /// Asks what is to be asked about one document. Only an output that cannot be written ends it all.
     fn document(&mut self, file: &str, document: Document<'_>) -> io::Result<()> {
         self.reviews += 1;
-        let label = format!("{} {}", document.kind, document.name().unwrap_or("(no name)"));
+        let label = label(&document);
         let Document { group, kind, tree, .. } = document;
         let tree = tree.into_owned();
         if kind == "AdmissionReview" {
@@ -223,7 +230,7 @@ impl Talk {
                 }
                 Err(error) if super::is_broken(&error) => return Err(io::ErrorKind::BrokenPipe.into()),
                 Err(error) => {
-                    complain("error", format_args!("{file}: {label}: {error:#}"));
+                    complain("error", format_args!("{file}: {label}: {}", super::causes(&error)));
                     self.failed = true;
                     return Ok(false);
                 }
@@ -286,6 +293,21 @@ fn here(basis: &Basis, text: &str, question: Question) -> anyhow::Result<String>
 fn decode(patch: &str) -> anyhow::Result<json_patch::Patch> {
     let bytes = base64::engine::general_purpose::STANDARD.decode(patch).context("the patch is not base64 text")?;
     serde_json::from_slice(&bytes).context("the patch is no JSON patch")
+}
+
+/// What a person calls the object: of a review the one that is in it.
+fn label(document: &Document<'_>) -> String {
+    let request = document.tree.get("request").filter(|_| document.kind == "AdmissionReview");
+    let (kind, name) = match request {
+        None => (Some(&*document.kind), document.name()),
+        Some(request) => {
+            let text = |keys: &[&str]| request.path(keys).and_then(Node::as_str).filter(|text| !text.is_empty());
+            let own =
+                || text(&["object", "metadata", "name"]).or_else(|| text(&["object", "metadata", "generateName"]));
+            (text(&["kind", "kind"]), text(&["name"]).or_else(own))
+        }
+    };
+    format!("{} {}", kind.unwrap_or("object"), name.unwrap_or("(no name)"))
 }
 
 /// An answer for people.

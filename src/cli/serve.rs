@@ -13,8 +13,8 @@ use anyhow::Context;
 use arc_swap::ArcSwap;
 use clap::{Args, ValueEnum};
 
-use super::basis::{NO_KEY, VolumeTypeArguments, fingerprint_key};
-use crate::engine::{EXCLUDED_NAMESPACES, Engine, Settings};
+use super::basis::{IDLE, NO_FACTS, NO_GUARD, NO_KEY, VolumeTypeArguments, fingerprint_key};
+use crate::engine::{self, EXCLUDED_NAMESPACES, Engine, Settings};
 use crate::policy::{PolicySet, VolumeTypes};
 use crate::server::facts::{Files, Source};
 use crate::server::metrics::Metrics;
@@ -61,7 +61,7 @@ pub struct Arguments {
     #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "5", hide = true)]
     tls_poll: Duration,
 
-    /// Policies from this file or folder instead of the built-in ones
+    /// Policies from this file or folder instead of the built-in ones; read at the start only
     #[arg(long, value_name = "FILE-OR-DIR", env = "SUPERCARGO_POLICIES")]
     policies: Option<PathBuf>,
 
@@ -105,6 +105,17 @@ pub struct Arguments {
         default_values = EXCLUDED_NAMESPACES
     )]
     exclude_namespaces: Vec<String>,
+
+    /// Service accounts of operators (system:serviceaccount:NAMESPACE:NAME) whose pods count as made by a controller, as those
+    /// of Kubernetes' own controllers do: they come back, with a warning, where a policy was not kept
+    #[arg(
+        long = "controller",
+        value_name = "ACCOUNT,…",
+        env = "SUPERCARGO_CONTROLLERS",
+        value_delimiter = ',',
+        value_parser = engine::account
+    )]
+    controllers: Vec<String>,
 
     /// How long to go on answering after SIGTERM, until no new requests are sent here
     #[arg(long, value_name = "SECONDS", env = "SUPERCARGO_DRAIN_DELAY", value_parser = seconds, default_value = "5")]
@@ -206,7 +217,10 @@ async fn serve(arguments: Arguments, large: usize) -> anyhow::Result<()> {
     if key.is_none() && policies.needs_fingerprints() {
         tracing::warn!("{NO_KEY}");
     }
-    let settings = Settings { excluded_namespaces: arguments.exclude_namespaces.clone() };
+    let settings = Settings {
+        excluded_namespaces: arguments.exclude_namespaces.clone(),
+        controllers: arguments.controllers.clone(),
+    };
     let judge = Arc::new(Engine::new(settings).with_fingerprints(key));
     let mut readiness = Readiness::default();
     let policies = Arc::new(ArcSwap::from_pointee(policies));
@@ -309,14 +323,25 @@ fn report(gauges: &SnapshotGauges, status: crate::cluster::snapshot::Status) {
 fn load_policies(path: Option<&Path>, types: &VolumeTypes) -> anyhow::Result<PolicySet> {
     let loaded = source::policies(path, types);
     for problem in &loaded.problems {
-        tracing::error!(problem = %problem, "policy left out");
+        tracing::error!(problem = problem.to_string(), "policy left out");
     }
-    let empty = loaded.set.guards().is_empty() && loaded.set.profiles().is_empty();
+    let set = loaded.set;
     anyhow::ensure!(
-        !empty || loaded.problems.is_empty(),
+        !set.is_idle() || loaded.problems.is_empty(),
         "no policy can be used; correct what is named above (`supercargo policies check` says it, too), or leave --policies out"
     );
-    Ok(loaded.set)
+    anyhow::ensure!(!set.is_idle(), "{IDLE}");
+    if set.guards().is_empty() {
+        tracing::warn!("{NO_GUARD}");
+    }
+    tracing::info!(
+        guards = set.guards().len(),
+        profiles = set.profiles().len(),
+        exemptions = set.exemptions().len(),
+        from = %path.map_or("the program itself".into(), Path::to_string_lossy),
+        "policies are in force; they are read at the start only"
+    );
+    Ok(set)
 }
 
 /// Reads the documents of a file or folder.
@@ -329,6 +354,9 @@ fn load_facts(path: &Path) -> anyhow::Result<Files> {
         tracing::error!(problem = %problem, "facts cannot be used");
     }
     anyhow::ensure!(problems.is_empty(), "the facts in {} cannot be used; correct what is named above", path.display());
+    if namespaces.is_empty() {
+        tracing::warn!("{NO_FACTS}");
+    }
     Ok(Files::new(namespaces.into_inner()))
 }
 

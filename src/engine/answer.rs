@@ -20,7 +20,7 @@ const WARNINGS: usize = 8;
 const FINDINGS: usize = 100;
 
 /// Stands in front of the lines to add.
-pub(crate) const ALLOW: &str = "Not a secret? Who approves exemptions fills in owner, reason and expires, and adds:";
+pub(crate) const ALLOW: &str = "Not a secret? Who approves exemptions fills in owner, reason and expires, and puts this beside the GuardPolicies (--policies):";
 
 impl Outcome {
     /// Whether the object may pass.

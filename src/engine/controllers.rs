@@ -2,6 +2,7 @@
 //!
 //! A controller is believed by its own service account only: anyone who may create pods can write ownerReferences.
 
+use crate::fields::Problems;
 use crate::workload::Workload;
 
 /// The service accounts in kube-system that make pods, or what pods are made from.
@@ -15,12 +16,32 @@ const ACCOUNTS: [&str; 7] = [
     "statefulset-controller",
 ];
 
-/// Whether this user is one of Kubernetes' own controllers.
-pub(super) fn is_trusted(username: &str) -> bool {
+/// What every service account's username begins with.
+const SERVICE_ACCOUNT: &str = "system:serviceaccount:";
+
+/// Whether this user is one of Kubernetes' own controllers, or one of `more`.
+pub(super) fn is_trusted(username: &str, more: &[String]) -> bool {
     username == "system:kube-controller-manager"
         || username
-            .strip_prefix("system:serviceaccount:kube-system:")
+            .strip_prefix(SERVICE_ACCOUNT)
+            .and_then(|account| account.strip_prefix("kube-system:"))
             .is_some_and(|account| ACCOUNTS.contains(&account))
+        || more.iter().any(|account| account == username)
+}
+
+/// A service account that an operator trusts as a controller, as the API server names it: a person's name, a group or a pattern
+/// would trust more than one program.
+pub fn account(text: &str) -> Result<String, String> {
+    let parts = text.strip_prefix(SERVICE_ACCOUNT).and_then(|account| account.split_once(':'));
+    let mut problems = Problems::default();
+    if let Some((namespace, name)) = parts {
+        problems.part_name("", namespace);
+        problems.object_name("", name);
+    }
+    if parts.is_none() || !problems.is_empty() {
+        return Err(format!("write {SERVICE_ACCOUNT}NAMESPACE:NAME, the whole name of one service account"));
+    }
+    Ok(text.to_owned())
 }
 
 /// The (kind, name) pairs by which exemptions may mean an object: its own, and its owners' when a controller made it. A
@@ -53,19 +74,46 @@ fn is_schedule(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_trusted;
+    use super::{account, is_trusted};
 
     #[test]
     fn only_the_controllers_own_accounts_are_trusted() {
-        assert!(is_trusted("system:serviceaccount:kube-system:job-controller"));
-        assert!(is_trusted("system:kube-controller-manager"));
+        assert!(is_trusted("system:serviceaccount:kube-system:job-controller", &[]));
+        assert!(is_trusted("system:kube-controller-manager", &[]));
+        let more = ["system:serviceaccount:cnpg-system:cnpg-manager".to_owned()];
+        assert!(is_trusted(&more[0], &more) && !is_trusted(&more[0], &[]));
         for forged in [
             "",
             "job-controller",
             "system:serviceaccount:shop:job-controller",
             "system:serviceaccount:kube-system:default",
+            "system:serviceaccount:shop:cnpg-manager",
+            "system:serviceaccount:cnpg-system:cnpg-manager-2",
+            "cnpg-manager",
         ] {
-            assert!(!is_trusted(forged), "{forged}");
+            assert!(!is_trusted(forged, &more), "{forged}");
+        }
+    }
+
+    #[test]
+    fn an_account_is_named_whole() {
+        let name = "system:serviceaccount:cnpg-system:cnpg-manager";
+        assert_eq!(account(name).as_deref(), Ok(name));
+        for wrong in [
+            "",
+            "ann",
+            "system:serviceaccounts",
+            "system:serviceaccounts:shop",
+            "system:serviceaccount:",
+            "system:serviceaccount:shop",
+            "system:serviceaccount:shop:",
+            "system:serviceaccount::x",
+            "system:serviceaccount:shop:*",
+            "system:serviceaccount:*:x",
+            "system:serviceaccount:shop:a:b",
+            "system:serviceaccount:shop: x",
+        ] {
+            assert!(account(wrong).is_err(), "{wrong}");
         }
     }
 }

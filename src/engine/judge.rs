@@ -37,7 +37,7 @@ pub(super) struct Judged<'j> {
     pub(super) workload: &'j Workload<'j>,
     /// What is stored now, when that changes.
     pub(super) before: Option<&'j Workload<'j>>,
-    pub(super) username: &'j str,
+    pub(super) author: Author,
     pub(super) facts: Facts<'j>,
     pub(super) stage: Stage,
     pub(super) digester: &'j Digester,
@@ -84,7 +84,7 @@ impl<'j> Judged<'j> {
         };
         let namespace = self.facts.namespace;
         let input = Input::new(*self.workload, projected, &projection.objections, namespace, self.digester, search);
-        let trusted = controllers::is_trusted(self.username);
+        let trusted = self.author == Author::Controller;
         let mut verdicts = Verdicts::default();
         for guard in &guards {
             for rule in &guard.rules {
@@ -121,11 +121,7 @@ impl<'j> Judged<'j> {
         }
         let mut editor = Editor::new(self.workload.object);
         // A template's pods are made by a controller, and nobody applies them again.
-        let author = if self.workload.is_pod() && !controllers::is_trusted(self.username) {
-            Author::Person
-        } else {
-            Author::Controller
-        };
+        let author = if self.workload.is_pod() { self.author } else { Author::Controller };
         let edited = workload::apply_api_defaults(pod.at(), &mut editor)
             .and_then(|()| workload::apply_limit_ranges(pod.at(), &mut editor, ranges))
             .and_then(|()| mutators::stow(profiles, self.facts.namespace, author, pod.at(), None, &mut editor));

@@ -128,7 +128,18 @@ impl Plan {
         namespace: &Namespace,
     ) {
         let path = &mount.mount_path;
-        if let Some(own) = container.mount(path) {
+        let own = container.mount(path);
+        let read_only = match own {
+            None => mount.read_only,
+            Some(own) if own.str("name") == Some(&mount.volume) => {
+                own.get("readOnly").and_then(Node::as_bool) == Some(true)
+            }
+            Some(_) => false,
+        };
+        if read_only {
+            self.mounts_inside(container, mount, profile);
+        }
+        if let Some(own) = own {
             if own.str("name") != Some(&mount.volume) {
                 self.object(
                     container.pointer("/volumeMounts"),
@@ -170,6 +181,33 @@ impl Plan {
             }
         }
         self.appends.push((container.pointer("/volumeMounts"), value));
+    }
+
+    /// Looks at the pod's own mounts below one that cannot be written: the runtime makes the folder that a mount needs, and
+    /// cannot make it there.
+    fn mounts_inside(&mut self, container: &Container<'_>, mount: &Mount, profile: &Profile) {
+        let path = mount.mount_path.trim_end_matches('/');
+        let ours = |at: &str| profile.spec.volume_mounts.iter().any(|mount| mount.mount_path == at);
+        for (index, own) in container.node().items("volumeMounts").iter().enumerate() {
+            let (Some(name), Some(at)) = (own.str("name"), own.str("mountPath")) else { continue };
+            let below = at.strip_prefix(path).and_then(|rest| rest.strip_prefix('/'));
+            let Some(below) = below.map(|below| below.trim_matches('/')).filter(|below| !below.is_empty()) else {
+                continue;
+            };
+            if !ours(at) {
+                self.object(
+                    container.pointer(&format!("/volumeMounts/{index}")),
+                    Some(container.name()),
+                    name,
+                    format!(
+                        "{name} is mounted at {at} inside the read-only {}: without a folder {below} there it cannot start",
+                        mount.mount_path
+                    ),
+                    format!("mount {name} outside of {}", mount.mount_path),
+                    true,
+                );
+            }
+        }
     }
 
     fn object(

@@ -525,7 +525,7 @@ mod tests {
         assert!(store.labels.values.len() < 1_200, "{}", store.labels.values.len());
     }
 
-    /// §6: "a pod in the snapshot costs at most 200 bytes"; issue 5: 1 KB a node, at 5,000 nodes and 150,000 pods.
+    /// A pod in the snapshot costs at most 200 bytes and a node 1 KB, at 5,000 nodes and 150,000 pods.
     #[test]
     fn a_pod_costs_200_bytes_and_a_node_a_kilobyte() {
         let (mut store, lifetimes) = (Store::default(), Lifetimes::default());

@@ -12,7 +12,7 @@ use crate::facts::Namespace;
 use crate::fields::Problems;
 use crate::quantity;
 use crate::tree::escape;
-use crate::workload::Pod;
+use crate::workload::{INJECTED, Pod};
 
 mod volumes;
 
@@ -205,7 +205,7 @@ pub struct Mount {
     #[serde(default = "everywhere")]
     pub containers: Vec<String>,
     /// Containers that `*` does not mean; the known injected proxies when left out.
-    #[serde(default = "known_proxies")]
+    #[serde(default = "injected")]
     pub except_containers: Vec<String>,
     /// A folder of the volume, taken from the pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -234,25 +234,12 @@ fn yes() -> bool {
     true
 }
 
-fn everywhere() -> Vec<String> {
-    vec!["*".to_owned()]
+fn injected() -> Vec<String> {
+    INJECTED.map(str::to_owned).to_vec()
 }
 
-/// Containers that service meshes and clouds inject beside the author's own.
-fn known_proxies() -> Vec<String> {
-    [
-        "istio-proxy",
-        "linkerd-proxy",
-        "envoy",
-        "envoy-sidecar",
-        "consul-dataplane",
-        "kuma-sidecar",
-        "vault-agent",
-        "cloud-sql-proxy",
-        "aws-otel-collector",
-    ]
-    .map(str::to_owned)
-    .to_vec()
+fn everywhere() -> Vec<String> {
+    vec!["*".to_owned()]
 }
 
 /// A compiled PodProfile.

@@ -5,6 +5,8 @@ use serde::Deserialize;
 
 use super::{Check, Input, MOST_FINDINGS, Rule, Standing, compile, parameters, pod_specs};
 use crate::finding::{Action, Finding, Subject};
+use crate::quantity::Quantity;
+use crate::tree::Node;
 use crate::workload::{Role, resources};
 
 pub(super) const RULE: Rule = Rule {
@@ -42,6 +44,22 @@ impl Default for RequiredLimits {
     }
 }
 
+/// What is wrong with a limit.
+enum Trouble {
+    Missing,
+    Unreadable,
+    Nothing,
+}
+
+fn trouble(limit: Option<&Node<'_>>) -> Option<Trouble> {
+    let Some(limit) = limit else { return Some(Trouble::Missing) };
+    match resources::quantity(limit) {
+        Ok(quantity) if quantity > Quantity::ZERO => None,
+        Ok(_) => Some(Trouble::Nothing),
+        Err(_) => Some(Trouble::Unreadable),
+    }
+}
+
 impl Check for RequiredLimits {
     fn check(&self, input: &Input<'_>, found: &mut Vec<Finding>) {
         let Some(pod) = input.pod else { return };
@@ -61,14 +79,16 @@ impl Check for RequiredLimits {
                 return;
             }
             for &(_, resource, example) in &wanted {
-                if resources::is_set(container.resource("limits", resource)) {
-                    continue;
-                }
+                let Some(trouble) = trouble(container.resource("limits", resource)) else { continue };
                 found.push(Finding {
                     rule: RULE.id,
                     pointer: container.pointer(&format!("/resources/limits/{resource}")),
                     subject: Subject { container: Some(container.name().to_owned()), key: Some(resource.to_owned()) },
-                    message: format!("no {resource} limit"),
+                    message: match trouble {
+                        Trouble::Missing => format!("no {resource} limit"),
+                        Trouble::Unreadable => format!("the {resource} limit is no quantity"),
+                        Trouble::Nothing => format!("the {resource} limit is 0, which bounds nothing"),
+                    },
                     fix: format!("set resources.limits.{resource} on it, for example {resource}: {example}"),
                     digest: None,
                     fingerprint: None,

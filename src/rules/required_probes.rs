@@ -1,16 +1,16 @@
 //! `required-probes`: what runs for long says whether it lives and whether it is ready.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Check, Input, MOST_FINDINGS, Rule, Standing, compile, parameters, pod_specs};
 use crate::finding::{Action, Finding, Subject};
-use crate::workload::{PROBES, Pod};
+use crate::workload::{Container, INJECTED, PROBES, Pod};
 
 pub(super) const RULE: Rule = Rule {
     id: "required-probes",
     summary: "A long-running container without liveness or readiness probe",
-    looks_at: "app containers of pods and templates with restartPolicy Always; never Jobs, init, sidecar or ephemeral containers",
+    looks_at: "app containers of pods and templates with restartPolicy Always; never Jobs, init, sidecar or ephemeral containers, nor the proxies of `exceptContainers`",
     sees: pod_specs,
     default: Action::Deny,
     standing: Standing::Listed,
@@ -25,17 +25,20 @@ pub(super) const RULE: Rule = Rule {
 };
 
 /// Which probes are required.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 struct RequiredProbes {
     /// The probes that are looked for.
     probes: Vec<Probe>,
     /// Whether all of them must be there, or any one.
     need: Need,
+    /// Containers that need none: what other webhooks inject, and the author of the pod cannot mend. A list of your own
+    /// replaces this one.
+    except_containers: Vec<String>,
 }
 
 /// A probe.
-#[derive(Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum Probe {
     Liveness,
@@ -44,7 +47,7 @@ enum Probe {
 }
 
 /// How many of the probes must be there.
-#[derive(Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 enum Need {
     All,
     Any,
@@ -52,7 +55,11 @@ enum Need {
 
 impl Default for RequiredProbes {
     fn default() -> Self {
-        RequiredProbes { probes: vec![Probe::Liveness, Probe::Readiness], need: Need::All }
+        RequiredProbes {
+            probes: vec![Probe::Liveness, Probe::Readiness],
+            need: Need::All,
+            except_containers: INJECTED.map(str::to_owned).to_vec(),
+        }
     }
 }
 
@@ -75,7 +82,8 @@ impl Check for RequiredProbes {
             return;
         }
         let Some(pod) = input.pod.filter(Pod::restarts_always) else { return };
-        for container in pod.app_containers() {
+        let excepted = |container: &Container<'_>| self.except_containers.iter().any(|name| name == container.name());
+        for container in pod.app_containers().filter(|container| !excepted(container)) {
             if found.len() >= MOST_FINDINGS {
                 return;
             }

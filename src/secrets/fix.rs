@@ -2,6 +2,7 @@
 //!
 //! Owns the words of the fixes. Sees the kind and the place of a secret, never its value.
 
+use super::shell::COMMANDS;
 use super::site::Site;
 use super::{Certainty, Kind, Surface};
 
@@ -28,7 +29,10 @@ pub(super) fn of(kind: Kind, certainty: Certainty, site: &Site<'_>, inner: Optio
             site.key.unwrap_or("NAME")
         ),
         Surface::Argument | Surface::Lifecycle => {
-            let variable = variable(key);
+            // Of `mysql -pX` the key is the command.
+            let command = inner.is_some_and(|inner| COMMANDS.iter().any(|command| command.trim() == inner));
+            let variable = if command { format!("{}_PASSWORD", variable(key)) } else { variable(key) };
+            let name = if command { format!("{name}-password") } else { name };
             format!(
                 "Write $({variable}) in its place, and take it from a Secret:\nenv:\n- name: {variable}\n  valueFrom:\n    secretKeyRef: {{name: {object}-secrets, key: {name}}}"
             )
@@ -69,5 +73,27 @@ fn variable(key: &str) -> String {
         "SECRET_VALUE".to_owned()
     } else {
         name.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::site::Path;
+    use super::*;
+
+    #[test]
+    fn a_command_is_no_name_for_its_password() {
+        let site = Site {
+            path: &Path::ROOT,
+            surface: Surface::Argument,
+            container: None,
+            key: None,
+            within: "command",
+            item: 0,
+        };
+        let fix = |inner| of(Kind { issuer: "", what: "password" }, Certainty::Certain, &site, Some(inner), "db");
+        assert!(fix("mysql").starts_with("Write $(MYSQL_PASSWORD) in its place"), "{}", fix("mysql"));
+        assert!(fix("mysql").contains("{name: db-secrets, key: mysql-password}"), "{}", fix("mysql"));
+        assert!(fix("--admin-password").starts_with("Write $(ADMIN_PASSWORD) in"), "{}", fix("--admin-password"));
     }
 }

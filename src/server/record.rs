@@ -9,6 +9,7 @@ use super::metrics::{Metrics, Review, kind_label};
 use super::webhook::Door;
 use crate::engine::Outcome;
 use crate::finding::Action;
+use crate::printable::printable;
 use crate::review::Request;
 
 /// The longest name that Kubernetes allows; what is longer came from somebody else.
@@ -16,7 +17,7 @@ const LONGEST_NAME: usize = 253;
 
 /// A request that never got as far as being judged.
 pub(super) fn unread(fault: &Fault) {
-    tracing::warn!(fault = %fault.word(), "no review: {fault}");
+    tracing::warn!(fault = %fault.word(), "no review: {}", printable(&fault.to_string()));
 }
 
 /// A request that was judged, or that could not be.
@@ -40,7 +41,11 @@ pub(super) fn decided<T>(
         Ok((outcome, _)) => {
             metrics.decided(outcome);
             if let Some(reason) = &outcome.held_back {
-                tracing::error!(uid = clip(&request.uid), "a wrong patch was held back, please report it: {reason}");
+                tracing::error!(
+                    uid = clip(&request.uid),
+                    "a wrong patch was held back, please report it: {}",
+                    printable(reason)
+                );
             }
             word(outcome)
         }
@@ -69,8 +74,10 @@ pub(super) fn decided<T>(
     }
     match decided {
         Ok(_) => line!(info, "review"),
-        Err(fault) if fault.is_ours() => line!(error, fault = %fault.word(), "review: {fault}"),
-        Err(fault) => line!(warn, fault = %fault.word(), "review: {fault}"),
+        Err(fault) if fault.is_ours() => {
+            line!(error, fault = %fault.word(), "review: {}", printable(&fault.to_string()));
+        }
+        Err(fault) => line!(warn, fault = %fault.word(), "review: {}", printable(&fault.to_string())),
     }
 }
 

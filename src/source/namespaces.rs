@@ -48,6 +48,16 @@ impl Namespaces {
         self.0.get(name).map_or_else(|| Cow::Owned(Namespace::named(name)), Cow::Borrowed)
     }
 
+    /// Whether anything was said of a namespace.
+    pub fn know(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    /// Whether nothing was said of any.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// All of them, by name.
     pub fn into_inner(self) -> BTreeMap<String, Namespace> {
         self.0

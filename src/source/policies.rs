@@ -94,7 +94,7 @@ impl Loaded {
         let (set, errors) = PolicySet::compile(&documents, types);
         self.set = set;
         for error in errors {
-            let message = format!("{}: {}: {}", error.policy, error.field, error.message);
+            let message = error.to_string();
             self.problems.push(match self.documents.get(error.document) {
                 Some(written) => {
                     Problem::new(&written.file, message).at(written.marks.place(&written.tree, &error.pointer))

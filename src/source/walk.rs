@@ -80,6 +80,10 @@ impl Found {
                 Ok((path, _, kind)) if is_manifest(&path) && (kind.is_file() || path.is_file()) => {
                     wanted.insert(path);
                 }
+                Ok((path, _, kind)) if is_manifest(&path) && kind.is_symlink() && !path.exists() => {
+                    let problem = Problem::new(&path.to_string_lossy(), "is a link that leads to no file");
+                    self.problems.push(problem);
+                }
                 Ok(_) => {}
                 Err(error) => self.problems.push(Problem::new(&name, format!("cannot be read: {error}"))),
             }

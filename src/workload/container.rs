@@ -19,6 +19,20 @@ pub enum Role {
 pub const PROBES: [(&str, &str); 3] =
     [("liveness", "livenessProbe"), ("readiness", "readinessProbe"), ("startup", "startupProbe")];
 
+/// Containers that service meshes, secret stores and clouds inject beside the author's own, by name.
+pub const INJECTED: [&str; 10] = [
+    "istio-proxy",
+    "linkerd-proxy",
+    "envoy",
+    "envoy-sidecar",
+    "consul-dataplane",
+    "kuma-sidecar",
+    "vault-agent",
+    "cloud-sql-proxy",
+    "datadog-agent",
+    "aws-otel-collector",
+];
+
 /// One entry of `containers`, `initContainers` or `ephemeralContainers`.
 #[derive(Clone, Copy, Debug)]
 pub struct Container<'t> {

@@ -111,12 +111,35 @@ fn our_own_manifests_pass_our_own_check() {
         "examples/group",
     ] {
         let path = format!("manifests/{path}");
-        let output = supercargo(&["check", "--fail-on", "warn", "--facts", "manifests/examples/namespace.yaml", &path]);
+        // Our own namespace is one of those that the webhook leaves out.
+        let output = supercargo(&[
+            "check",
+            "--exclude-namespaces",
+            "",
+            "--fail-on",
+            "warn",
+            "--facts",
+            "manifests/examples/namespace.yaml",
+            &path,
+        ]);
         // A Job of the group brings an affinity that it does not need, to show what is said of it: no finding.
         assert_eq!(output.status.code(), Some(0), "{path}: {}", String::from_utf8_lossy(&output.stdout));
     }
     let output = supercargo(&["check", "certs"]);
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// The check above would say of it if it were otherwise.
+#[test]
+fn our_own_deployment_is_judged() {
+    let deployment = read("manifests/install/deployment.yaml");
+    let (head, _) = deployment.split_once("          startupProbe:").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let bare = folder.path().join("deployment.yaml");
+    std::fs::write(&bare, head).unwrap();
+    let output = supercargo(&["check", "-o", "json", "--exclude-namespaces", "", bare.to_str().unwrap()]);
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["summary"]["denied"], 4, "{report}");
 }
 
 /// The documents of a file.
@@ -188,6 +211,16 @@ fn bad_examples_are_refused_for_what_their_names_say() {
 fn the_built_in_policies_compile() {
     let output = supercargo(&["policies", "check", "manifests/policies"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn the_profile_keeps_its_sources_from_what_others_inject() {
+    let profile = yaml(BUILT_IN[1]);
+    for mount in profile["spec"]["volumeMounts"].as_array().unwrap() {
+        if mount["containers"] == json!(["*"]) {
+            assert_eq!(mount["exceptContainers"], json!(supercargo::workload::INJECTED));
+        }
+    }
 }
 
 #[test]

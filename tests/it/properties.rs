@@ -1,4 +1,4 @@
-//! What must hold of every pod, shown with random ones (§4: "Properties, tested with random pods").
+//! What must hold of every pod, shown with random ones.
 //!
 //! A case is a string of random bytes that `dice.rs` turns into profiles, LimitRanges and a pod (`objects.rs`): fewer and smaller
 //! bytes give a simpler case, so proptest's shrinking finds a small one. `PROPTEST_CASES` sets how many; `make ci` runs 100,000.
@@ -199,7 +199,7 @@ fn settings() -> ProptestConfig {
 proptest! {
     #![proptest_config(settings())]
 
-    /// §4: "apply(patch, pod) equals the edited copy; mutating twice equals mutating once; unknown fields survive; the patch of
+    /// "apply(patch, pod) equals the edited copy; mutating twice equals mutating once; unknown fields survive; the patch of
     /// a pod that matches no profile is empty."
     #[test]
     fn every_pod_is_finished_and_none_is_spoilt(bytes in bytes()) {

@@ -1,4 +1,4 @@
-//! DESIGN §4, line by line: the doc comment of a test quotes the line that it holds.
+//! What the engine promises, sentence by sentence: the comment of a test quotes the sentence that it holds.
 
 mod answers;
 mod decisions;

@@ -136,7 +136,7 @@ fn probes_and_hooks() {
     }
 }
 
-/// The files of issue 4, each with one secret in it.
+/// Files as people write them, each with one secret in it.
 fn files() -> Vec<(&'static str, String, String)> {
     let password = |text: String| (text, PASSWORD.to_owned());
     let key = |text: String| (text, made());

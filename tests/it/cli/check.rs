@@ -43,7 +43,7 @@ spec:
     assert_eq!(found, [at(2, 22, 11, "1"), at(2, 24, 9, "2")]);
     assert_eq!(
         summary,
-        serde_json::json!({"files": 1, "documents": 2, "denied": 2, "warned": 0, "audited": 0, "exempted": 0})
+        serde_json::json!({"files": 1, "documents": 2, "denied": 2, "warned": 0, "audited": 0, "exempted": 0, "skipped": 0})
     );
     assert_eq!(run.code, 1);
 }
@@ -218,4 +218,98 @@ fn a_closed_pipe_is_no_error() {
     }
     let mut help = supercargo(&["help"]);
     help.assert().success();
+}
+
+#[test]
+fn what_is_left_out_for_its_namespace_is_counted() {
+    let there = |namespace: &str| BARE.replace("name: bare", &format!("name: bare, namespace: {namespace}"));
+    let all = ["kube-system", "supercargo", "shop"].map(there).join("---\n");
+    let here = folder(&[("p.yaml", MEMORY), ("all.yaml", &all)]);
+    let (found, summary, _) = findings(here.path(), &["--policies", "p.yaml", "all.yaml"], "");
+    assert_eq!(found.len(), 1);
+    assert_eq!((&summary["documents"], &summary["skipped"], &summary["denied"]), (&1.into(), &2.into(), &1.into()));
+    let text = run(here.path(), &["check", "--policies", "p.yaml", "all.yaml"], "").out;
+    assert!(
+        text.contains("in 1 document of 1 file; 2 not judged, for their namespace (--exclude-namespaces)"),
+        "{text}"
+    );
+    let (found, summary, _) =
+        findings(here.path(), &["--policies", "p.yaml", "--exclude-namespaces", "", "all.yaml"], "");
+    assert_eq!((found.len(), &summary["skipped"]), (3, &0.into()));
+    let (found, summary, _) =
+        findings(here.path(), &["--policies", "p.yaml", "--exclude-namespaces", "s*", "all.yaml"], "");
+    assert_eq!((found.len(), &summary["skipped"]), (1, &2.into()));
+}
+
+#[test]
+fn policies_that_refuse_nothing_are_no_accident() {
+    let exemption = "apiVersion: supercargo.dev/v1alpha1\nkind: Exemption\nmetadata: {name: e}\n\
+                     spec: {owner: o, reason: r, expires: \"2027-01-01\", rules: [required-limits], match: {namespaces: [x]}}\n";
+    let profile = "apiVersion: supercargo.dev/v1alpha1\nkind: PodProfile\nmetadata: {name: p}\nspec: {match: {}}\n";
+    let here = folder(&[("e/e.yaml", exemption), ("p/p.yaml", profile), ("g/g.yaml", MEMORY), ("bare.yaml", BARE)]);
+    for command in ["check", "review", "mutate"] {
+        let alone = run(here.path(), &[command, "--policies", "e", "bare.yaml"], "");
+        assert_eq!((alone.code, alone.out.as_str()), (2, ""), "{command}");
+        assert!(alone.err.contains("put them beside the GuardPolicies"), "{command}: {}", alone.err);
+    }
+    for (command, policies, warned) in [
+        ("check", "p", true),
+        ("review", "p", true),
+        ("mutate", "p", false),
+        ("check", "g", false),
+        ("review", "g", false),
+    ] {
+        let said = run(here.path(), &[command, "--policies", policies, "bare.yaml"], "");
+        assert_eq!(said.err.contains("no GuardPolicy is in force"), warned, "{command} {policies}: {}", said.err);
+    }
+    assert_eq!(run(here.path(), &["policies", "check", "e"], "").code, 0);
+}
+
+#[test]
+fn nothing_to_judge_is_not_the_same_as_nothing_wrong() {
+    let here = folder(&[("empty/a.yaml", "# nothing\n")]);
+    for (path, stdin) in [("-", ""), ("-", "---\n# nothing\n"), ("empty", "")] {
+        let run = run(here.path(), &["check", path], stdin);
+        assert_eq!(run.code, 0);
+        assert!(run.err.contains("warning: there is no object in this input"), "{path}: {}", run.err);
+    }
+    assert!(!run(here.path(), &["check", "-"], BARE).err.contains("no object"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_that_leads_nowhere_is_named() {
+    let here = folder(&[("d/a.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: a}\n")]);
+    let link = |to: &str, name: &str| std::os::unix::fs::symlink(to, here.path().join("d").join(name)).unwrap();
+    link("a.yaml", "b.yaml");
+    link("nowhere", "notes.txt");
+    assert_eq!(run(here.path(), &["check", "d"], "").code, 0);
+    link("nowhere.yaml", "c.yaml");
+    let dangling = run(here.path(), &["check", "d"], "");
+    assert_eq!(dangling.code, 2);
+    assert!(dangling.err.contains("d/c.yaml: is a link that leads to no file"), "{}", dangling.err);
+}
+
+#[test]
+fn an_exemption_for_what_may_have_no_namespace_claims_none() {
+    let secret = concat!("q7!Zr", "0pW_x", "2Lk9");
+    let issuer = format!(
+        "apiVersion: example.com/v1\nkind: ClusterIssuer\nmetadata: {{name: le}}\nspec: {{password: \"{secret}\"}}\n"
+    );
+    let here = folder(&[("issuer.yaml", &issuer)]);
+    let refused = run(here.path(), &["check", "issuer.yaml"], "");
+    assert!(
+        refused.out.contains("metadata: {name: le}") && refused.out.contains(r#"namespaces: ["*"]"#),
+        "{}",
+        refused.out
+    );
+    let (_, draft) = refused.out.split_once("(--policies):\n").unwrap();
+    let draft =
+        draft.split("\n\n").next().unwrap().replace("owner: \"\"", "owner: o").replace("reason: \"\"", "reason: r");
+    std::fs::create_dir(here.path().join("p")).unwrap();
+    std::fs::write(here.path().join("p/e.yaml"), draft.replace("expires: \"\"", "expires: \"2999-01-01\"")).unwrap();
+    let guard = MEMORY.replace("required-limits: {cpu: false}", "embedded-secret: {}");
+    std::fs::write(here.path().join("p/g.yaml"), guard).unwrap();
+    let allowed = run(here.path(), &["check", "--policies", "p", "issuer.yaml"], "");
+    assert_eq!(allowed.code, 0, "{}{}", allowed.out, allowed.err);
 }

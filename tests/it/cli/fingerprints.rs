@@ -60,7 +60,7 @@ fn the_lines_of_a_refusal_allow_it() {
         let here = folder(&[("pod.yaml", &pod("a")), ("fp.key", KEY), ("p/p.yaml", POLICY)]);
         let refused =
             run(here.path(), &[&["review", "-o", "text", "--policies", "p"], key, &["pod.yaml"]].concat(), "");
-        let (_, lines) = refused.out.split_once(" and adds:\n").unwrap();
+        let (_, lines) = refused.out.split_once(" (--policies):\n").unwrap();
         let (lines, _) = lines.split_once("\nWhy: ").unwrap();
         let checked = run(here.path(), &[&["check", "--policies", "p"], key, &["pod.yaml"]].concat(), "");
         assert!(checked.out.contains(lines), "{}", checked.out);

@@ -46,7 +46,39 @@ fn a_template_shows_the_pod_that_its_controller_makes() {
     // Without the Namespace nobody knows that scans run there.
     let alone = run(here.path(), &["mutate", "cron.yaml"], "");
     assert_eq!((alone.out.as_str(), alone.code), ("", 0));
-    assert!(alone.err.contains("CronJob scans/nightly: nothing is added"), "{}", alone.err);
+    assert!(
+        alone.err.contains("CronJob scans/nightly: nothing is added: what labels namespace scans has"),
+        "{}",
+        alone.err
+    );
+}
+
+#[test]
+fn why_nothing_is_added_is_said() {
+    let said = |cron: &str, namespace: &str, more: &[&str]| {
+        let here = folder(&[("cron.yaml", cron), ("ns.yaml", namespace), ("g.yaml", super::MEMORY)]);
+        let run = run(here.path(), &[&["mutate", "cron.yaml", "--facts", "ns.yaml"], more].concat(), "");
+        assert_eq!((run.out.as_str(), run.code), ("", 0));
+        run.err
+    };
+    let unlabelled = SCANS.replace("\"true\"", "\"false\"");
+    assert!(said(CRON, &unlabelled, &[]).contains("nothing is added: no PodProfile serves namespace scans"));
+    let other = CRON.replace("component: scan", "component: web");
+    assert!(said(&other, SCANS, &[]).contains("nothing is added: no PodProfile that serves the namespace matches"));
+    assert!(said(CRON, SCANS, &["--policies", "g.yaml"]).contains("nothing is added: there is no PodProfile"));
+    let system = CRON.replace("namespace: scans", "namespace: kube-system");
+    assert!(said(&system, SCANS, &[]).contains("nothing is added: namespace kube-system is left out"));
+}
+
+#[test]
+fn facts_that_are_none_are_named() {
+    let here = folder(&[("cron.yaml", CRON), ("ns.yaml", SCANS)]);
+    for (facts, said) in [("cron.yaml", true), ("ns.yaml", false)] {
+        for command in ["mutate", "check", "review"] {
+            let run = run(here.path(), &[command, "--facts", facts, "cron.yaml"], "");
+            assert_eq!(run.err.contains("nothing is learned from it"), said, "{command} {facts}: {}", run.err);
+        }
+    }
 }
 
 #[test]

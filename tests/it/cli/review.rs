@@ -88,3 +88,50 @@ fn a_webhook_that_is_not_there_is_named() {
     assert_eq!(run.code, 2);
     assert!(run.err.contains("is `supercargo serve` running there?"), "{}", run.err);
 }
+
+#[test]
+fn an_operators_account_is_named_whole() {
+    let account = "system:serviceaccount:cnpg-system:cnpg-manager";
+    let pod: Value = serde_saphyr::from_str(BARE).unwrap();
+    let review = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
+        "uid": "u-8", "kind": {"group": "", "version": "v1", "kind": "Pod"}, "name": "bare", "namespace": "x",
+        "operation": "CREATE", "userInfo": {"username": account}, "object": pod, "oldObject": null}});
+    let here = folder(&[("p.yaml", MEMORY)]);
+    let code = |more: &[&str]| {
+        let arguments = [&["review", "--validate", "--policies", "p.yaml"], more, &["-"]].concat();
+        run(here.path(), &arguments, &review.to_string()).code
+    };
+    assert_eq!(code(&[]), 1);
+    assert_eq!(code(&["--controller", account]), 0);
+    assert_eq!(code(&["--controller", &format!("system:serviceaccount:a:b,{account}")]), 0);
+    assert_eq!(code(&["--controller", "system:serviceaccount:cnpg-system:other"]), 1);
+    for wrong in ["cnpg-manager", "system:serviceaccount:cnpg-system:*", "system:serviceaccount:cnpg-system"] {
+        assert_eq!(code(&["--controller", wrong]), 2, "{wrong}");
+    }
+}
+
+#[test]
+fn what_is_in_a_review_is_called_by_its_name() {
+    let pod: Value = serde_saphyr::from_str(BARE).unwrap();
+    let review = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
+        "uid": "u-9", "kind": {"group": "", "version": "v1", "kind": "Pod"}, "name": "", "namespace": "x",
+        "operation": "CREATE", "userInfo": {"username": "ann"}, "object": pod, "oldObject": null}});
+    let here = folder(&[("p.yaml", MEMORY)]);
+    let text =
+        |review: &Value| run(here.path(), &["review", "-o", "text", "--policies", "p.yaml", "-"], &review.to_string());
+    assert!(
+        text(&review).out.starts_with("Pod bare: nothing is added\nPod x/bare is refused, 1 finding:\n"),
+        "{}",
+        text(&review).out
+    );
+}
+
+#[test]
+fn a_template_that_is_not_rendered_is_for_the_command_that_met_it() {
+    let here = folder(&[("c/Chart.yaml", "name: c\n"), ("c/templates/a.yaml", "kind: {{ .Values.kind }}\n")]);
+    for command in ["check", "mutate", "review"] {
+        let run = run(here.path(), &[command, "c/templates/a.yaml"], "");
+        assert_eq!(run.code, 2);
+        assert!(run.err.contains(&format!("helm template RELEASE c | supercargo {command} -\n")), "{}", run.err);
+    }
+}

@@ -24,6 +24,10 @@ fn explain_knows_every_rule() {
     }
     let limits = run(here.path(), &["explain", "required-limits"], "").out;
     assert!(limits.contains("  memory: boolean (default true)\n      A limit for memory.\n"), "{limits}");
+    let probes = run(here.path(), &["explain", "required-probes"], "").out;
+    for default in ["(default \"All\")", "(default [\"liveness\",\"readiness\"])", "(default [\"istio-proxy\","] {
+        assert!(probes.contains(default), "{default}: {probes}");
+    }
     let typo = run(here.path(), &["explain", "required-limit"], "");
     assert_eq!(typo.code, 2);
     assert!(typo.err.contains("did you mean `supercargo explain required-limits`?"), "{}", typo.err);
@@ -41,6 +45,20 @@ fn mistakes_in_policies_have_a_place() {
         "{}",
         run1.err
     );
+    for (name, said) in [
+        (MEMORY.replace("{name: memory}", "{name: 5}"), "metadata.name: is no text: write the name in quotes"),
+        (MEMORY.replace("{name: memory}", "{}"), "metadata.name: is missing"),
+        (MEMORY.replace("metadata: {name: memory}\n", ""), "GuardPolicy/(no name): missing field `metadata`"),
+    ] {
+        std::fs::write(here.path().join("name.yaml"), name).unwrap();
+        let run = run(here.path(), &["policies", "check", "name.yaml"], "");
+        assert!(run.code == 1 && run.err.contains(said), "{said}: {}", run.err);
+    }
+    let nope = run(here.path(), &["check", "--policy", "nope", "good.yaml"], "");
+    assert_eq!(nope.code, 2);
+    assert!(nope.err.contains("there are: baseline, scan\nerror: `supercargo policies list` shows"), "{}", nope.err);
+    let nope = run(here.path(), &["check", "--policies", "good.yaml", "--policy", "nope", "good.yaml"], "");
+    assert!(nope.err.contains("`supercargo policies list --policies good.yaml` shows"), "{}", nope.err);
     assert_eq!(run(here.path(), &["policies", "check", "none.yaml"], "").code, 2);
     assert_eq!(run(here.path(), &["policies", "check", "nowhere"], "").code, 2);
 }
@@ -63,6 +81,21 @@ fn a_volume_type_is_granted_by_whoever_runs_the_command() {
     let unknown = run(here.path(), &["policies", "check", "p.yaml", "--allow-volume-type", "gitRepo"], "");
     assert_eq!(unknown.code, 2);
     assert!(unknown.err.contains("hostPath"), "{}", unknown.err);
+}
+
+#[test]
+fn an_exemption_that_has_expired_compiles_and_is_counted() {
+    let exemption = |name: &str, expires: &str| {
+        format!(
+            "apiVersion: supercargo.dev/v1alpha1\nkind: Exemption\nmetadata: {{name: {name}}}\n\
+             spec: {{owner: o, reason: r, expires: \"{expires}\", rules: [required-limits], match: {{namespaces: [x]}}}}\n"
+        )
+    };
+    let both = [exemption("a", "2020-01-01"), exemption("b", "2999-01-01")].join("---\n");
+    let here = folder(&[("both.yaml", &both), ("one.yaml", &exemption("b", "2999-01-01"))]);
+    let said = |path: &str| run(here.path(), &["policies", "check", path], "").out;
+    assert_eq!(said("both.yaml"), "0 GuardPolicies, 0 PodProfiles, 2 Exemptions (1 expired): all compile\n");
+    assert_eq!(said("one.yaml"), "0 GuardPolicies, 0 PodProfiles, 1 Exemption: all compile\n");
 }
 
 #[test]

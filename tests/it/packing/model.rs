@@ -15,7 +15,7 @@ pub fn feasible(pod: &Value, node: &Value, running: &[&Value]) -> bool {
         && ports_free(pod, running)
 }
 
-/// Whether §6 calls the node closed for a reason of its own or of the profile's, feasible as it may be.
+/// Whether the planner calls the node closed for a reason of its own or of the profile's, feasible as it may be.
 pub fn avoided(pod: &Value, node: &Value, running: &[&Value], profile: &Value) -> bool {
     let condition = |name: &str| {
         let conditions = list(&node["status"]["conditions"]);

@@ -41,7 +41,7 @@ fn program(folder: &std::path::Path, arguments: &[&str]) -> (String, Option<i32>
     (String::from_utf8(text).unwrap(), output.status.code())
 }
 
-/// §4: "no characters of it and no length, only a known public prefix", and no more of it in a fingerprint.
+/// "no characters of it and no length, only a known public prefix", and no more of it in a fingerprint.
 #[test]
 fn no_format_holds_four_characters_of_a_value() {
     let mut rng = Rng(11);

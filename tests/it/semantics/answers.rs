@@ -1,4 +1,4 @@
-//! §4: what a refusal and a warning look like on the wire.
+//! what a refusal and a warning look like on the wire.
 
 use serde_json::{Value, json};
 
@@ -148,4 +148,14 @@ fn an_object_that_cannot_be_read_is_a_fault_and_no_refusal() {
         let fault = world.engine.validate(&request, facts).unwrap_err().to_string();
         assert!(fault.contains("not readable as JSON"), "{fault}");
     }
+}
+
+/// Terminals obey control characters wherever they stand, a cause's field included.
+#[test]
+fn a_cause_names_its_field_in_harmless_characters() {
+    let secret = json!({"db\u{1b}[2J\u{202e}url": concat!("postgres://web:q7Zr", "0pWx", "2Lk9@db.example.com/web")});
+    let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": secret});
+    let answer = World::built_in().in_namespace("shop").validate(&Review::create(map));
+    answer.assert_refused(&[r"embedded-secret /data/db\u{1b}[2J\u{202e}url"]);
+    assert!(!answer.wire.to_string().contains(r"\u001b"), "{}", answer.wire);
 }

@@ -1,4 +1,4 @@
-//! §4 Decisions: what is judged, what is let pass.
+//! Decisions: what is judged, what is let pass.
 
 use serde_json::{Value, json};
 use supercargo::review;
@@ -158,7 +158,7 @@ fn dry_run_decides_the_same() {
     assert_eq!(real.patch, dry.patch);
 }
 
-/// §3: "Left out by `kubernetes.io/metadata.name` ..., in the selectors and again in the server: kube-*, our own namespace, and
+/// "Left out by `kubernetes.io/metadata.name` ..., in the selectors and again in the server: kube-*, our own namespace, and
 /// what a cluster needs to come back"
 #[test]
 fn the_systems_namespaces_are_never_touched() {
@@ -180,7 +180,7 @@ fn the_systems_namespaces_are_never_touched() {
     World::built_in().in_namespace("supercargo-tests").validate(&Review::create(bad_deployment())).assert_refused(&BAD);
 }
 
-/// §1: "workload: an object with a pod spec in it, or a ConfigMap": other kinds pass unseen, also under a kind's name of
+/// "workload: an object with a pod spec in it, or a ConfigMap": other kinds pass unseen, also under a kind's name of
 /// another group.
 #[test]
 fn other_kinds_pass_unseen() {
@@ -195,7 +195,7 @@ fn other_kinds_pass_unseen() {
     }
 }
 
-/// §1: all kinds that carry a pod spec, at their own place.
+/// all kinds that carry a pod spec, at their own place.
 #[test]
 fn every_kind_with_a_pod_in_it_is_judged() {
     for kind in supercargo::workload::KINDS {
@@ -233,7 +233,7 @@ fn odd_envelopes() {
     assert!(world.engine.mutate(&request, facts).unwrap().patch.0.is_empty());
 }
 
-/// §8: "memory stays within its budget": what a hostile pod makes us collect is bounded, and it is refused all the same.
+/// "memory stays within its budget": what a hostile pod makes us collect is bounded, and it is refused all the same.
 #[test]
 fn a_pod_of_a_hundred_thousand_containers_is_refused_with_few_findings() {
     let mut pod = scan_pod();

@@ -1,4 +1,4 @@
-//! §5 Exemption: "who may break which rule, where, why, until when".
+//! Exemption: "who may break which rule, where, why, until when".
 
 use crate::support::*;
 

@@ -1,4 +1,4 @@
-//! §4 "Who needs limits".
+//! "Who needs limits".
 
 use serde_json::{Value, json};
 
@@ -82,7 +82,7 @@ fn what_counts_as_a_limit() {
     }
 }
 
-/// §5: "required-limits: {cpu: true, memory: true, ephemeralStorage: false}"
+/// "required-limits: {cpu: true, memory: true, ephemeralStorage: false}"
 #[test]
 fn which_limits() {
     let spec = || json!({"containers": [{"name": "a"}]});
@@ -92,4 +92,23 @@ fn which_limits() {
         found("{ephemeralStorage: true}", spec()),
         pointers("containers", 0, &["cpu", "ephemeral-storage", "memory"])
     );
+}
+
+/// A limit that is there and bounds nothing is not called missing.
+#[test]
+fn what_is_wrong_with_a_limit_is_said() {
+    for (limit, said) in [
+        (json!("abc"), "the cpu limit is no quantity"),
+        (json!("1K"), "the cpu limit is no quantity"),
+        (json!("0"), "the cpu limit is 0, which bounds nothing"),
+        (json!(null), "no cpu limit"),
+    ] {
+        let deployment = with(good_deployment(), "/spec/template/spec/containers/0/resources/limits/cpu", limit);
+        let answer = World::built_in().in_namespace("shop").validate(&Review::create(deployment));
+        answer.assert_refused(&["required-limits /spec/template/spec/containers/0/resources/limits/cpu"]);
+        assert!(answer.message().contains(&format!("container app: {said}")), "{}", answer.message());
+    }
+    let nameless = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"restartPolicy": "Never", "containers": [{}]}});
+    let answer = World::built_in().in_namespace("shop").validate(&Review::create(nameless));
+    assert!(answer.message().contains("] container without a name: no cpu limit"), "{}", answer.message());
 }

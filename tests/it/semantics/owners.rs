@@ -1,7 +1,8 @@
-//! §4: "Pods that a controller makes are judged by the profile rules with full force, and by all others at most with
+//! "Pods that a controller makes are judged by the profile rules with full force, and by all others at most with
 //! `controllerPods` (Warn by default)".
 
 use serde_json::{Value, json};
+use supercargo::engine::{Engine, Settings};
 
 use crate::support::*;
 
@@ -99,7 +100,7 @@ fn profile_rules_do_not_ask_who_made_the_pod() {
     }
 }
 
-/// §5: "Exemptions for pods match the owner's name (template hash cut off)."
+/// "Exemptions for pods match the owner's name (template hash cut off)."
 #[test]
 fn an_exemption_covers_the_pods_of_what_it_names() {
     let exemption = |kind: &str, name: &str| {
@@ -133,4 +134,58 @@ fn an_exemption_covers_the_pods_of_what_it_names() {
         json!([{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "team-web", "uid": "u", "controller": true}]);
     let own = Review::create(with(bad_pod(), "/metadata/ownerReferences", own)).by(REPLICASET_CONTROLLER);
     assert!(!exemption("Deployment", "team").validate(&own).allowed());
+}
+
+const OPERATOR: &str = "system:serviceaccount:cnpg-system:cnpg-manager";
+
+/// A pod as an operator makes it from an object of its own kind.
+fn database() -> Value {
+    let owner = json!([{"apiVersion": "postgresql.cnpg.io/v1", "kind": "Cluster", "name": "db", "uid": "u", "controller": true}]);
+    with(with(bad_pod(), "/metadata/ownerReferences", owner), "/metadata/name", json!("db-1"))
+}
+
+/// "a Deployment older than the policy must come back when a node dies at night": so must a database of an operator.
+#[test]
+fn an_operator_that_is_named_counts_as_a_controller() {
+    let named = || {
+        let mut world = shop();
+        world.engine = Engine::new(Settings { controllers: vec![OPERATOR.to_owned()], ..Settings::default() });
+        world
+    };
+    shop().validate(&Review::create(database()).by(OPERATOR)).assert_refused(&POD_BAD);
+    named().validate(&Review::create(database()).by(OPERATOR)).assert_warned(&POD_BAD);
+    // Kubernetes' own are believed as before, and nobody else by a name that looks alike.
+    named().validate(&Review::create(bad_pod()).by(REPLICASET_CONTROLLER)).assert_warned(&POD_BAD);
+    for user in [
+        "ann@example.com",
+        "cnpg-manager",
+        "system:serviceaccount:shop:cnpg-manager",
+        "system:serviceaccount:cnpg-system:cnpg-manager-2",
+        "system:serviceaccount:cnpg-system:default",
+        "system:serviceaccounts:cnpg-system",
+    ] {
+        named().validate(&Review::create(database()).by(user)).assert_refused(&POD_BAD);
+    }
+    // The profile rules do not ask who made the pod, whoever that is.
+    let mut scans = World::built_in();
+    scans.engine = named().engine;
+    let pod = with(scan_pod(), "/metadata/labels/network.supercargo.dev~1egress", json!("everywhere"));
+    let (_, answer) = scans.admit(&Review::create(pod).by(OPERATOR));
+    answer.assert_refused(&["profile-label /metadata/labels/network.supercargo.dev~1egress"]);
+}
+
+/// "Exemptions for pods match the owner's name", when it is a controller that says who the owner is.
+#[test]
+fn an_exemption_knows_the_pods_of_a_named_operator_by_their_owner() {
+    let world = |controllers: Vec<String>| {
+        let mut world = World::new(&[
+            "{kind: GuardPolicy, metadata: {name: strict}, spec: {controllerPods: Deny, rules: {required-limits: {}}}}",
+            "{kind: Exemption, metadata: {name: e}, spec: {owner: t, reason: r, expires: '2027-01-01', rules: [required-limits], match: {namespaces: ['*'], names: [db]}}}",
+        ]);
+        world.engine = Engine::new(Settings { controllers, ..Settings::default() });
+        world
+    };
+    let review = Review::create(database()).by(OPERATOR);
+    assert!(world(vec![OPERATOR.to_owned()]).validate(&review).allowed());
+    assert!(!world(Vec::new()).validate(&review).allowed());
 }

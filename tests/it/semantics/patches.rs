@@ -1,4 +1,4 @@
-//! §4 Patches.
+//! Patches.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ fn paths(answer: &Answer) -> Vec<&str> {
     answer.patch.as_array().unwrap().iter().map(|operation| operation["path"].as_str().unwrap()).collect()
 }
 
-/// §4: "Work on an untyped JSON tree, never a typed round trip: a typed one drops fields that the type does not know"
+/// "Work on an untyped JSON tree, never a typed round trip: a typed one drops fields that the type does not know"
 #[test]
 fn fields_that_nobody_knows_survive() {
     let pod = with(scan_pod(), "/spec/containers/0/fieldOfTheFuture", json!({"a": [1, null, {"b/c~d": 2.50}]}));
@@ -20,7 +20,7 @@ fn fields_that_nobody_knows_survive() {
     assert_eq!(stored["spec"]["initContainers"][0]["newField"], true);
 }
 
-/// §4: "judging reads a borrowed tree without managedFields"
+/// "judging reads a borrowed tree without managedFields"
 #[test]
 fn managed_fields_are_neither_read_nor_touched() {
     let pod = with(scan_pod(), "/metadata/managedFields", json!([{"manager": "kubectl", "fieldsV1": {"f:spec": {}}}]));
@@ -33,7 +33,7 @@ fn managed_fields_are_neither_read_nor_touched() {
     World::built_in().validate(&Review::update(old, new)).assert_clean();
 }
 
-/// §4: "`add` of a missing key, `add` at `/-` of a list. `remove` is impossible by construction"
+/// "`add` of a missing key, `add` at `/-` of a list. `remove` is impossible by construction"
 #[test]
 fn the_whole_patch_of_a_scan_pod() {
     let answer = World::built_in().mutate(&Review::create(scan_pod()).by(JOB_CONTROLLER));
@@ -60,7 +60,7 @@ fn the_whole_patch_of_a_scan_pod() {
     );
 }
 
-/// §4: "Missing parents are created; `~` and `/` in keys are escaped."
+/// "Missing parents are created; `~` and `/` in keys are escaped."
 #[test]
 fn missing_parents_and_awkward_keys() {
     let world = World::new(&[r#"
@@ -92,7 +92,7 @@ spec:
     );
 }
 
-/// §4: "Never overwrite what the author wrote." and "Lists are never reordered or rewritten."
+/// "Never overwrite what the author wrote." and "Lists are never reordered or rewritten."
 #[test]
 fn what_the_author_wrote_stays() {
     let pod = with(
@@ -116,7 +116,7 @@ fn what_the_author_wrote_stays() {
     assert!(answer.patch.as_array().unwrap().iter().all(|operation| operation["op"] == "add"));
 }
 
-/// §4: "Affinity is merged deep: existing terms stay as they are."
+/// "Affinity is merged deep: existing terms stay as they are."
 #[test]
 fn affinity_is_merged_deep() {
     let own = json!({
@@ -136,7 +136,7 @@ fn affinity_is_merged_deep() {
     );
 }
 
-/// §4: "In a pod without a trusted controller owner no list that the author wrote is appended to (a second `kubectl apply`
+/// "In a pod without a trusted controller owner no list that the author wrote is appended to (a second `kubectl apply`
 /// would fail)." — where applying replaces the list as a whole. Volumes and mounts are merged by key.
 #[test]
 fn a_bare_pods_own_lists_stay_as_they_are() {
@@ -177,7 +177,7 @@ spec:
     assert_eq!(stored["spec"]["nodeSelector"], json!({"disk": "ssd", "pool": "scans"}));
 }
 
-/// §4: "Checked before it is sent: ... If not: an empty patch, a warning, a metric, an error in the log."
+/// "Checked before it is sent: ... If not: an empty patch, a warning, a metric, an error in the log."
 #[test]
 fn a_patch_that_cannot_be_made_is_held_back() {
     let pod = with(scan_pod(), "/metadata/annotations/karpenter.sh~1do-not-disrupt", json!({"not": "text"}));
@@ -190,7 +190,7 @@ fn a_patch_that_cannot_be_made_is_held_back() {
     assert!(answer.wire["auditAnnotations"]["patch-held-back"].is_string());
 }
 
-/// §4: "`spec.resources` set: no container cpu or memory is injected, and limits are judged there."
+/// "`spec.resources` set: no container cpu or memory is injected, and limits are judged there."
 #[test]
 fn resources_on_the_pod_are_left_alone() {
     let pod = with(scan_pod(), "/spec/resources", json!({"limits": {"cpu": "2", "memory": "2Gi"}}));
@@ -212,7 +212,7 @@ fn resources_on_the_pod_are_left_alone() {
     assert_eq!(stored["spec"]["containers"][0]["resources"]["limits"], json!({"ephemeral-storage": "1Gi"}));
 }
 
-/// §4: "the patch of a pod that matches no profile is empty"
+/// "the patch of a pod that matches no profile is empty"
 #[test]
 fn other_pods_get_nothing() {
     let world = World::built_in();
@@ -224,7 +224,7 @@ fn other_pods_get_nothing() {
     assert_eq!(answer.wire.get("patchType"), None);
 }
 
-/// §4: "Pods only, at CREATE only. Templates (Deployment, Job, ...) are never mutated"
+/// "Pods only, at CREATE only. Templates (Deployment, Job, ...) are never mutated"
 #[test]
 fn only_pods_and_only_at_create() {
     let world = World::built_in();
@@ -239,7 +239,7 @@ fn only_pods_and_only_at_create() {
     assert_eq!(world.mutate(&Review::create(other_group)).patch, json!([]));
 }
 
-/// §4: "Skip mirror pods (`kubernetes.io/config.mirror`) and pods being deleted."
+/// "Skip mirror pods (`kubernetes.io/config.mirror`) and pods being deleted."
 #[test]
 fn mirror_pods_and_pods_on_their_way_out_are_skipped() {
     let world = World::built_in();
@@ -251,7 +251,7 @@ fn mirror_pods_and_pods_on_their_way_out_are_skipped() {
     }
 }
 
-/// §4: "Pods arrive with `generateName` and no name or uid."
+/// "Pods arrive with `generateName` and no name or uid."
 #[test]
 fn a_pod_without_a_name_is_called_by_what_it_will_begin_with() {
     let pod = without(scan_pod(), "/metadata/annotations");
@@ -259,7 +259,7 @@ fn a_pod_without_a_name_is_called_by_what_it_will_begin_with() {
     assert!(answer.message().starts_with("Pod scans/scan-web-shop- is refused"), "{}", answer.message());
 }
 
-/// §4: "Reinvocation: everything runs again (another webhook may have added a container); only placement, once written, stays."
+/// "Reinvocation: everything runs again (another webhook may have added a container); only placement, once written, stays."
 #[test]
 fn a_second_call_adds_nothing_but_to_what_is_new() {
     let world = World::built_in();

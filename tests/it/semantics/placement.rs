@@ -1,4 +1,4 @@
-//! §5 placement, and what §6 says of packing without a view of the cluster.
+//! placement, and what is said of packing without a view of the cluster.
 
 use serde_json::{Value, json};
 
@@ -26,7 +26,7 @@ fn term(selector: Value) -> Value {
     json!({"weight": 100, "podAffinityTerm": {"labelSelector": selector, "topologyKey": "kubernetes.io/hostname"}})
 }
 
-/// §5: "groupBy: the first label that the pod has; pods with the same value belong together"
+/// "groupBy: the first label that the pod has; pods with the same value belong together"
 #[test]
 fn the_first_group_label_that_a_pod_has_counts() {
     let labelled = |labels: Value| with(scan_pod(), "/metadata/labels", labels);
@@ -43,14 +43,14 @@ fn the_first_group_label_that_a_pod_has_counts() {
     assert_eq!(terms(&pack(), &none), json!([term(json!({"matchLabels": {scan: "scan"}}))]));
 }
 
-/// §6: "Never a required term."
+/// "Never a required term."
 #[test]
 fn nothing_is_ever_required() {
     let answer = pack().mutate(&Review::create(scan_pod()).by(JOB_CONTROLLER));
     assert!(!answer.patch.to_string().contains("required"), "{}", answer.patch);
 }
 
-/// §6: "When the author's own preferred hostname podAffinity selects the group ..., no ladder: his term packs, and warning
+/// "When the author's own preferred hostname podAffinity selects the group ..., no ladder: his term packs, and warning
 /// `redundant-affinity` says he can drop it."
 #[test]
 fn an_authors_own_term_packs() {
@@ -89,7 +89,7 @@ fn a_term_that_does_not_pack_is_kept_and_ours_follows() {
     }
 }
 
-/// §4: "Never overwrite what the author wrote": who keeps his pods apart is not packed.
+/// "Never overwrite what the author wrote": who keeps his pods apart is not packed.
 #[test]
 fn pods_that_the_author_keeps_apart_are_not_packed() {
     let apart = json!({"labelSelector": {"matchLabels": {"batchjobs-group": "nightly"}}, "topologyKey": "kubernetes.io/hostname"});
@@ -123,7 +123,7 @@ fn pods_that_the_author_keeps_apart_are_not_packed() {
     assert_eq!(terms(&pack(), &pod).as_array().unwrap().len(), 1);
 }
 
-/// §5: "topologySpreadConstraints (Spread): added only for a topologyKey that has none"
+/// "topologySpreadConstraints (Spread): added only for a topologyKey that has none"
 #[test]
 fn spread_adds_what_is_missing() {
     let world = World::new(&[r"
@@ -145,7 +145,7 @@ spec:
     assert_eq!(world.mutate(&Review { object: stored, ..review }).patch, json!([]));
 }
 
-/// §5: toleration, nodeSelector key: "kept"
+/// toleration, nodeSelector key: "kept"
 #[test]
 fn tolerations_and_node_labels_that_are_there_are_kept() {
     let world = World::new(&[r#"
@@ -171,7 +171,7 @@ spec:
     assert_eq!(stored["spec"]["tolerations"].as_array().unwrap().len(), own.len() + 1);
 }
 
-/// §5: "runToCompletion: karpenter.sh/do-not-disrupt, cluster-autoscaler safe-to-evict=false"
+/// "runToCompletion: karpenter.sh/do-not-disrupt, cluster-autoscaler safe-to-evict=false"
 #[test]
 fn autoscalers_are_asked_to_wait() {
     let world = World::new(&["kind: PodProfile\nspec: {match: {}, placement: {runToCompletion: true}}"]);

@@ -1,4 +1,4 @@
-//! §5 GuardPolicy: several of them, enforcement, defaults.
+//! GuardPolicy: several of them, enforcement, defaults.
 
 use serde_json::json;
 
@@ -106,7 +106,7 @@ fn what_a_policy_judges() {
     }
 }
 
-/// §1: "In cluster mode no policy means no policy"
+/// "In cluster mode no policy means no policy"
 #[test]
 fn no_policy_is_no_policy() {
     let world = World::new(&[]);

@@ -1,4 +1,4 @@
-//! §5 and issue 3: policies are "strictly parsed: unknown field, wrong type, bad selector, impossible quantity, forbidden label or
+//! Policies are "strictly parsed: unknown field, wrong type, bad selector, impossible quantity, forbidden label or
 //! volume type, each with ... field path and what would be right".
 
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! §4 "Who needs probes".
+//! "Who needs probes".
 
 use serde_json::{Value, json};
 
@@ -61,7 +61,7 @@ fn init_sidecar_and_ephemeral_containers_need_none() {
     assert_eq!(found("{}", spec), Vec::<String>::new());
 }
 
-/// §5: "required-probes: {probes: [liveness, readiness], need: All}   # need: All | Any"
+/// "required-probes: {probes: [liveness, readiness], need: All}   # need: All | Any"
 #[test]
 fn which_probes_and_how_many() {
     let with_probe = |field: &str| json!({"containers": [{"name": "c", field: {"exec": {}}}]});
@@ -87,4 +87,32 @@ fn an_empty_probe_is_none() {
         let spec = json!({"containers": [{"name": "c", "livenessProbe": empty, "readinessProbe": {"exec": {}}}]});
         assert_eq!(found("{}", spec), ["required-probes /spec/containers/0/livenessProbe"]);
     }
+}
+
+/// What other webhooks inject has the probes that they give it, and the author of the pod cannot give it others.
+#[test]
+fn what_is_injected_needs_none() {
+    let probe = json!({"exec": {"command": ["true"]}});
+    let app = json!({"name": "app", "livenessProbe": probe, "readinessProbe": probe});
+    for name in supercargo::workload::INJECTED {
+        let injected = json!({"name": name, "image": "i", "readinessProbe": probe});
+        assert_eq!(found("{}", json!({"containers": [app, injected]})), Vec::<String>::new(), "{name}");
+        let template = with(good_deployment(), "/spec/template/spec/containers/1", injected);
+        judge("{}", template).assert_clean();
+    }
+    // A name is meant whole, and a list of the policy's own replaces ours.
+    let like = json!({"containers": [{"name": "istio-proxy-2"}]});
+    assert_eq!(found("{}", like).len(), 2);
+    let own = "{exceptContainers: [my-proxy]}";
+    assert_eq!(found(own, json!({"containers": [{"name": "my-proxy"}]})), Vec::<String>::new());
+    assert_eq!(found(own, json!({"containers": [{"name": "istio-proxy"}]})).len(), 2);
+    assert_eq!(found("{exceptContainers: []}", json!({"containers": [{"name": "istio-proxy"}]})).len(), 2);
+    // Its limits are another matter: who injects it sets them.
+    World::built_in()
+        .in_namespace("shop")
+        .validate(&Review::create(pod(json!({"containers": [{"name": "istio-proxy"}]}))))
+        .assert_refused(&[
+            "required-limits /spec/containers/0/resources/limits/cpu",
+            "required-limits /spec/containers/0/resources/limits/memory",
+        ]);
 }

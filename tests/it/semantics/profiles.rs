@@ -1,4 +1,4 @@
-//! §5 PodProfile: several of them, and rule profile-label.
+//! PodProfile: several of them, and rule profile-label.
 
 use serde_json::json;
 
@@ -10,7 +10,7 @@ fn label_finding() -> Vec<&'static str> {
     vec!["profile-label /metadata/labels/network.supercargo.dev~1egress"]
 }
 
-/// §5: "order: lower first, then by name; the first to set a field wins"
+/// "order: lower first, then by name; the first to set a field wins"
 #[test]
 fn the_first_profile_to_set_a_field_wins() {
     let profile = |name: &str, order: i32, labels: &str, cpu: &str| {
@@ -29,7 +29,7 @@ fn the_first_profile_to_set_a_field_wins() {
     assert_eq!(stored["metadata"]["labels"]["x.io/b"], "1");
     assert_eq!(stored["metadata"]["labels"]["x.io/late"], "1");
     assert_eq!(stored["spec"]["containers"][0]["resources"]["limits"]["cpu"], "1");
-    // §5: "names the profiles applied, so that a person sees who changed the pod"
+    // "names the profiles applied, so that a person sees who changed the pod"
     assert_eq!(stored["metadata"]["annotations"]["supercargo.dev/profile"], "a-same,b-same,late");
 }
 
@@ -71,7 +71,7 @@ fn profiles_that_use_one_volume_name_for_two_things_are_found_out() {
     assert_eq!(stored["spec"]["containers"][0]["volumeMounts"].as_array().unwrap().len(), 3);
 }
 
-/// §5: "a label that differs from the profile's is refused by `profile-label`, at CREATE ..."
+/// "a label that differs from the profile's is refused by `profile-label`, at CREATE ..."
 #[test]
 fn another_value_of_a_profiles_label_is_refused() {
     let pod = with(scan_pod(), EGRESS, json!("everywhere"));
@@ -137,7 +137,7 @@ fn a_missing_label_does_not_excuse_a_wrong_one() {
         .assert_warned(&label_finding());
 }
 
-/// §4: "profile rules with full force" also for what a controller made; a template that would make such pods is refused first.
+/// "profile rules with full force" also for what a controller made; a template that would make such pods is refused first.
 #[test]
 fn a_template_with_a_wrong_label_is_refused_and_its_pods_too() {
     let world = World::built_in();
@@ -152,7 +152,7 @@ fn a_template_with_a_wrong_label_is_refused_and_its_pods_too() {
         .assert_refused(&["profile-label /spec/template/metadata/labels/network.supercargo.dev~1egress"]);
 }
 
-/// §5: label, annotation: "kept"; the profile fills in around it.
+/// label, annotation: "kept"; the profile fills in around it.
 #[test]
 fn labels_and_annotations_that_are_there_are_kept() {
     let world = World::new(&[
@@ -166,7 +166,7 @@ fn labels_and_annotations_that_are_there_are_kept() {
     assert_eq!(stored["metadata"]["annotations"]["x.io/c"], "3");
 }
 
-/// §5: reserved-annotation: "templates that carry `supercargo.dev/placement` or `/profile`": Warn.
+/// reserved-annotation: "templates that carry `supercargo.dev/placement` or `/profile`": Warn.
 #[test]
 fn a_template_that_says_it_was_placed_is_warned_about() {
     let world = World::built_in().in_namespace("shop");

@@ -1,4 +1,4 @@
-//! §4: "UPDATE refuses only findings that the old object did not have (ratchet); the others become warnings."
+//! "UPDATE refuses only findings that the old object did not have (ratchet); the others become warnings."
 
 use serde_json::json;
 
@@ -141,4 +141,17 @@ fn every_kind_ratchets() {
         assert!(changed.allowed(), "{}", kind.name);
         assert_eq!(changed.warned().len(), expected, "{}", kind.name);
     }
+}
+
+/// Annotations are judged, too: one that comes with nothing else is no bookkeeping.
+#[test]
+fn a_secret_that_comes_as_an_annotation_alone_is_refused() {
+    let old = good_deployment();
+    let secret = json!(concat!("ghp_", "k3Jd8sLq0ZxW7vBn2Mf6Rt4YhPc9Ua", "0wrong"));
+    let new = with(old.clone(), "/metadata/annotations/x.io~1api-token", secret);
+    world()
+        .validate(&Review::update(old.clone(), new))
+        .assert_refused(&["embedded-secret /metadata/annotations/x.io~1api-token"]);
+    let label = with(old.clone(), "/metadata/labels/password", json!(concat!("Zr0pWx", "2Lk9qT7")));
+    world().validate(&Review::update(old, label)).assert_refused(&["embedded-secret /metadata/labels/password"]);
 }

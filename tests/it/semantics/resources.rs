@@ -1,4 +1,4 @@
-//! §5 "request, limit: kept, per resource name; LimitRanges have spoken before us", and §4 "A profile's default is clamped: a
+//! "request, limit: kept, per resource name; LimitRanges have spoken before us", and "A profile's default is clamped: a
 //! request never above an existing limit, a default limit never below an existing request."
 
 use serde_json::{Value, json};

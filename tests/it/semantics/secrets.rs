@@ -1,4 +1,4 @@
-//! §4 as far as secrets go: they ratchet by value, and no value is ever printed.
+//! as far as secrets go: they ratchet by value, and no value is ever printed.
 
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ fn config_map(text: &str) -> Value {
     json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}, "data": {"db.password": text, "colour": "blue"}})
 }
 
-/// §5: embedded-secret: "all workloads, ConfigMap": Deny
+/// embedded-secret: "all workloads, ConfigMap": Deny
 #[test]
 fn a_secret_in_a_manifest_is_refused() {
     shop()
@@ -32,7 +32,7 @@ fn a_secret_in_a_manifest_is_refused() {
     shop().validate(&Review::create(config_map("changeme"))).assert_warned(&["weak-credential /data/db.password"]);
 }
 
-/// §4: "a new secret does not hide behind an old one"
+/// "a new secret does not hide behind an old one"
 #[test]
 fn another_secret_under_the_same_key_is_new() {
     for make in [with_password as fn(&str) -> Value, config_map] {
@@ -62,7 +62,7 @@ fn the_same_secret_elsewhere_is_new() {
     );
 }
 
-/// §4: "`pods/ephemeralcontainers` ... judged"
+/// "`pods/ephemeralcontainers` ... judged"
 #[test]
 fn a_secret_given_to_a_debugger_is_refused() {
     let pod = with(scan_pod(), "/metadata/name", json!("p"));
@@ -75,7 +75,7 @@ fn a_secret_given_to_a_debugger_is_refused() {
     answer.assert_refused(&["embedded-secret /spec/ephemeralContainers/0/env/0/value"]);
 }
 
-/// §5: an Exemption names "keys: [DB_PASSWORD]"
+/// an Exemption names "keys: [DB_PASSWORD]"
 #[test]
 fn one_key_can_be_exempted() {
     let exemption = "{kind: Exemption, metadata: {name: e}, spec: {owner: t, reason: r, expires: '2027-01-01', rules: [embedded-secret], match: {namespaces: [shop], keys: [DB_PASSWORD]}}}";
@@ -86,7 +86,7 @@ fn one_key_can_be_exempted() {
     assert_eq!(answer.audited(), ["embedded-secret /spec/template/spec/containers/0/env/0/value"]);
 }
 
-/// §4: "A secret's value is never printed: no characters of it and no length"
+/// "A secret's value is never printed: no characters of it and no length"
 #[test]
 fn no_answer_holds_a_value() {
     let exemption = "{kind: Exemption, metadata: {name: e}, spec: {owner: t, reason: r, expires: '2027-01-01', rules: [embedded-secret], match: {namespaces: [shop], kinds: [Job]}}}";
@@ -120,7 +120,7 @@ fn no_answer_holds_a_value() {
     }
 }
 
-/// §4: "An object too large to judge within the budget gives finding `too-large-to-judge`, never silence."
+/// "An object too large to judge within the budget gives finding `too-large-to-judge`, never silence."
 #[test]
 fn an_object_beyond_the_budget_says_so() {
     let text = "lorem ipsum dolor ".repeat(1_000_000);
@@ -145,7 +145,7 @@ fn hash() -> String {
     format!("{}{}", concat!("$2", "y$10$"), "Zk3pQ9xL0vRt7WmY2nBc8HdS5jGfA1eUo4i6TgKqXzN5bVcMwEr7a")
 }
 
-/// Item 5 of issue 4: "password hashes (bcrypt, {SHA}, crypt) as a parameter of the rule"
+/// "password hashes (bcrypt, {SHA}, crypt) as a parameter of the rule"
 #[test]
 fn password_hashes_are_refused_where_a_policy_asks() {
     let file = with(

@@ -1,4 +1,4 @@
-//! §5 volumes and mounts, and rule profile-volume.
+//! volumes and mounts, and rule profile-volume.
 
 use serde_json::{Value, json};
 
@@ -114,10 +114,10 @@ fn a_mount_at_the_same_path() {
         answer.assert_refused(&["profile-volume /spec/containers/0/volumeMounts"]);
         assert_eq!(stored.pointer(MOUNTS).unwrap().as_array().unwrap().len(), 2);
     }
-    // Below and above it is another path.
+    // Below it is another path, which the container may not find.
     let below = with(scan_pod(), &format!("{MOUNTS}/-"), json!({"name": "mine", "mountPath": "/src/cache"}));
     let (stored, answer) = admit(with(below, "/spec/volumes/-", json!({"name": "mine", "emptyDir": {}})));
-    answer.assert_clean();
+    answer.assert_warned(&["profile-volume /spec/containers/0/volumeMounts/1"]);
     assert!(mount_of(&stored, "scan", "/src").is_some());
 }
 
@@ -151,4 +151,32 @@ fn a_template_is_refused_before_its_pods_are() {
     World::built_in().validate(&Review::create(cron)).assert_refused(&[
         "profile-volume /spec/jobTemplate/spec/template/metadata/annotations/supercargo.dev~1source",
     ]);
+}
+
+/// A mount needs its folder, and the runtime cannot make it in what it mounted read-only.
+#[test]
+fn a_mount_inside_a_read_only_one_is_warned_about() {
+    let pod = |path: &str| {
+        let own = json!([{"name": "out", "mountPath": path}]);
+        let pod = with(scan_pod(), MOUNTS, own);
+        with(pod, "/spec/volumes", json!([{"name": "out", "emptyDir": {}}]))
+    };
+    for path in ["/src/out", "/src/out/", "/src//out", "/src/a/b"] {
+        let (stored, answer) = admit(pod(path));
+        assert!(mount_of(&stored, "scan", "/src").is_some(), "the mount is added all the same");
+        answer.assert_warned(&["profile-volume /spec/containers/0/volumeMounts/0"]);
+        assert!(answer.warnings()[0].contains("inside the read-only /src"), "{answer:?}");
+    }
+    for path in ["/srcs/out", "/out", "/sr"] {
+        admit(pod(path)).1.assert_clean();
+    }
+    // What the author mounted there himself is not read-only, nor is the writer's.
+    let own = json!([{"name": "out", "mountPath": "/src/out"}, {"name": "supercargo-source", "mountPath": "/src"}]);
+    admit(with(pod("/src/out"), MOUNTS, own)).1.assert_clean();
+    admit(with(pod("/src/out"), "/spec/containers/0/name", json!("fetch"))).1.assert_clean();
+    // The author of a template reads it before there are pods.
+    let job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "j"},
+        "spec": {"template": {"metadata": scan_pod()["metadata"], "spec": pod("/src/out")["spec"]}}});
+    let answer = World::built_in().validate(&Review::create(job));
+    answer.assert_warned(&["profile-volume /spec/template/spec/containers/0/volumeMounts/0"]);
 }

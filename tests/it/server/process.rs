@@ -139,6 +139,121 @@ async fn what_is_wrong_at_the_start_is_said() {
     assert!(text.contains("cannot read nowhere"), "{text}");
 }
 
+const EXEMPTION: &str = "apiVersion: supercargo.dev/v1alpha1\nkind: Exemption\nmetadata: {name: e}\nspec: {owner: o, reason: r, expires: \"2027-01-01\", \
+                         rules: [embedded-secret], match: {namespaces: [shop], fingerprints: [\"0123456789abcdef\"]}}\n";
+const GUARD: &str = "apiVersion: supercargo.dev/v1alpha1\nkind: GuardPolicy\nmetadata: {name: g}\nspec: {rules: {embedded-secret: {}}}\n";
+const PROFILE: &str = "apiVersion: supercargo.dev/v1alpha1\nkind: PodProfile\nmetadata: {name: p}\nspec: {match: {}}\n";
+
+/// The log of a `serve` with these policies, from its start to its end.
+async fn log_with(policies: &[(&str, &str)], key: bool) -> String {
+    let (folder, issued) = (TempDir::new().unwrap(), issue());
+    let path = folder.path().join("policies");
+    std::fs::create_dir(&path).unwrap();
+    for (name, text) in policies {
+        std::fs::write(path.join(name), text).unwrap();
+    }
+    let key_file = folder.path().join("key");
+    std::fs::write(&key_file, [7; 32]).unwrap();
+    let mut more = vec!["--drain-delay", "0", "--policies", path.to_str().unwrap()];
+    if key {
+        more.extend(["--fingerprint-key", key_file.to_str().unwrap()]);
+    }
+    let mut serve = Serve::start(folder.path(), &issued, &more);
+    serve.signal("-TERM");
+    let (code, log) = serve.ended().await;
+    assert_eq!(code, Some(0), "{log}");
+    log
+}
+
+#[tokio::test]
+async fn the_log_says_what_is_in_force_and_what_cannot_hold() {
+    const NO_KEY: &str = "exemptions by fingerprint hold only with --fingerprint-key";
+    const NO_GUARD: &str = "no GuardPolicy is in force";
+    let all = log_with(&[("g.yaml", GUARD), ("p.yaml", PROFILE), ("e.yaml", EXEMPTION)], false).await;
+    assert!(all.contains("guards=1 profiles=1 exemptions=1"), "{all}");
+    assert!(all.contains("read at the start only"), "{all}");
+    assert!(all.contains(NO_KEY) && !all.contains(NO_GUARD), "{all}");
+
+    let keyed = log_with(&[("g.yaml", GUARD), ("e.yaml", EXEMPTION)], true).await;
+    assert!(!keyed.contains(NO_KEY), "{keyed}");
+    let plain = log_with(&[("p.yaml", PROFILE)], false).await;
+    assert!(!plain.contains(NO_KEY) && plain.contains(NO_GUARD), "{plain}");
+    let broken = log_with(&[("p.yaml", PROFILE), ("g.yaml", &GUARD.replace("rules", "rule"))], false).await;
+    assert!(broken.contains("policy left out") && broken.contains(NO_GUARD), "{broken}");
+}
+
+#[test]
+fn a_webhook_without_any_policy_does_not_start() {
+    let (folder, issued) = (TempDir::new().unwrap(), issue());
+    write_pair(folder.path(), &issued.server);
+    for (policy, said) in [
+        (EXEMPTION.to_owned(), "put them beside the GuardPolicies"),
+        (GUARD.replace("embedded", "imbedded"), "no policy can be used"),
+    ] {
+        std::fs::write(folder.path().join("policy.yaml"), policy).unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_supercargo"))
+            .args(["serve", "--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--tls-cert", "tls.crt"])
+            .args(["--tls-key", "tls.key", "--policies", "policy.yaml"])
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        assert!(text.contains(said), "{text}");
+    }
+}
+
+#[test]
+fn review_says_which_flags_a_webhook_wants_that_asks_for_certificates() {
+    let (folder, issued) = (TempDir::new().unwrap(), issue());
+    let write = |name: &str, text: &[u8]| std::fs::write(folder.path().join(name), text).unwrap();
+    write("ca.crt", issued.authority.certificate.as_bytes());
+    write("client.crt", issued.client.certificate.as_bytes());
+    write("client.key", issued.client.key.as_bytes());
+    write("pod.yaml", b"{apiVersion: v1, kind: Service, metadata: {name: s}}");
+    let ca = folder.path().join("ca.crt");
+    let serve = Serve::start(folder.path(), &issued, &["--client-ca", ca.to_str().unwrap()]);
+    let ask = |more: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_supercargo"))
+            .args(["review", "--server", &format!("https://127.0.0.1:{}", serve.webhook.port()), "--ca", "ca.crt"])
+            .args(more)
+            .arg("pod.yaml")
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, text) = ask(&[]);
+    assert_eq!(code, Some(2));
+    assert!(text.contains("it asks for our certificate: give --cert and --key"), "{text}");
+    assert_eq!(ask(&["--cert", "client.crt", "--key", "client.key"]), (Some(0), String::new()));
+}
+
+/// A client chooses words that reach the log: they make no line of their own.
+#[tokio::test]
+async fn a_client_cannot_forge_a_line_of_the_log() {
+    for format in ["text", "json"] {
+        let (folder, issued) = (TempDir::new().unwrap(), issue());
+        let mut serve = Serve::start(folder.path(), &issued, &["--drain-delay", "0", "--log-format", format]);
+        let client = Client::new(serve.webhook, &[issued.authority.certificate.as_bytes()], None);
+        let forged = r"Foo\n2026-01-01T00:00:00Z  INFO review FORGED";
+        for body in [
+            format!(r#"{{"apiVersion":"admission.k8s.io/v9","kind":"{forged}"}}"#),
+            format!(r#"{{"apiVersion":"{forged}","kind":"AdmissionReview"}}"#),
+            review("u-1", forged, "{}"),
+            review(forged, "Pod", "[["),
+            review("u-2", "Pod", &format!(r#"{{"metadata":{{"name":"{forged}"}}}}"#)),
+        ] {
+            client.post("/validate", body).await;
+        }
+        serve.signal("-TERM");
+        let (_, log) = serve.ended().await;
+        assert!(log.contains("FORGED"), "{log}");
+        assert!(log.lines().all(|line| line.starts_with(['{', '2'])), "{log}");
+        assert!(!log.lines().any(|line| line.starts_with("2026-01-01")), "{log}");
+    }
+}
+
 /// Through every door and at every log level: malformed, well-formed, refused, far too deep.
 #[tokio::test]
 async fn a_secret_in_a_review_is_in_no_log_no_metric_and_no_answer() {

@@ -1,4 +1,4 @@
-//! What a client may send, and what it gets: DESIGN §4 "Decisions" and §8.
+//! What a client may send, and what it gets: an answer, or an HTTP error that the failure policy decides on.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -12,7 +12,7 @@ use hyper::body::{Bytes, Frame};
 use supercargo::engine::{Facts, Fault, Outcome};
 use supercargo::policy::PolicySet;
 use supercargo::review;
-use supercargo::server::{Judge, MAX_BODY};
+use supercargo::server::{Judge, MAX_BODY, Readiness};
 
 use super::client::{Body, Client, Reply, full, metric, post};
 use super::running::{self, engine, start};
@@ -51,6 +51,9 @@ impl hyper::body::Body for Pieces {
     }
 }
 
+/// It would pass, were it sent as it must be.
+const REVIEW: &str = r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"u","kind":{"kind":"Pod"},"operation":"DELETE"}}"#;
+
 async fn answers(client: &Client) {
     let reply = client.post("/validate?timeout=10s", running::review("u-1", "Pod", "{}")).await;
     assert_eq!(reply.status, 200, "{reply:?}");
@@ -68,7 +71,7 @@ async fn each_wrong_request_gets_its_own_error_and_the_next_one_is_answered() {
     let cases = [
         (request("POST", "/validate", json, "{\"apiVersion\": hunter-two-9"), 400, "not valid JSON"),
         (request("POST", "/validate", json, ""), 400, "ends too early"),
-        (request("POST", "/mutate", json, "[]"), 400, "AdmissionReview"),
+        (request("POST", "/mutate", json, "[]"), 400, "no apiVersion and kind"),
         (
             request("POST", "/validate", json, r#"{"apiVersion":"admission.k8s.io/v1beta1","kind":"AdmissionReview"}"#),
             400,
@@ -82,6 +85,8 @@ async fn each_wrong_request_gets_its_own_error_and_the_next_one_is_answered() {
         (request("POST", "/validate", "text/yaml", "{}"), 415, "application/json"),
         (request("POST", "/validate", "", "{}"), 415, "application/json"),
         (request("GET", "/validate", json, ""), 405, "only POST"),
+        (request("PUT", "/validate", json, REVIEW), 405, "only POST"),
+        (request("DELETE", "/mutate", json, REVIEW), 405, "only POST"),
         (request("POST", "/", json, "{}"), 404, "/mutate or /validate"),
         (request("POST", "/validate?timeout=soon", json, "{}"), 400, "?timeout="),
     ];
@@ -162,4 +167,16 @@ async fn an_answer_is_an_admission_review_and_carries_no_more_than_it_must() {
     let expected =
         r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":"u-5","allowed":true}}"#;
     assert_eq!(text, expected);
+}
+
+/// What is judged before the namespaces are known would be judged wrongly, in silence.
+#[tokio::test]
+async fn nothing_is_judged_while_a_gate_is_closed() {
+    let mut readiness = Readiness::default();
+    let gate = readiness.gate("namespaces");
+    let server = running::start_with(readiness, engine(), |_| {}).await;
+    let early = server.client.post("/validate", running::review("u-6", "Pod", "{}")).await.fault(503);
+    assert!(early.contains("waiting for namespaces"), "{early}");
+    gate.open();
+    answers(&server.client).await;
 }

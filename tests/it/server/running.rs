@@ -28,7 +28,7 @@ pub fn issue() -> Issued {
 
 /// An engine without policies: what passes through it unjudged is enough for most tests here.
 pub fn engine() -> Arc<dyn Judge> {
-    Arc::new(Engine::new(Settings { excluded_namespaces: vec!["kube-*".to_owned()] }))
+    Arc::new(Engine::new(Settings { excluded_namespaces: vec!["kube-*".to_owned()], ..Settings::default() }))
 }
 
 pub fn write_pair(folder: &Path, pair: &Pair) {
@@ -60,9 +60,26 @@ pub async fn start(judge: Arc<dyn Judge>, tune: impl FnOnce(&mut Options)) -> Ru
     start_in(folder, issued, judge, tune).await
 }
 
+/// The same, with gates that need not be open.
+pub async fn start_with(readiness: Readiness, judge: Arc<dyn Judge>, tune: impl FnOnce(&mut Options)) -> Running {
+    let (issued, folder) = (issue(), TempDir::new().unwrap());
+    write_pair(folder.path(), &issued.server);
+    run(folder, issued, readiness, judge, tune).await
+}
+
 pub async fn start_in(
     folder: TempDir,
     issued: Issued,
+    judge: Arc<dyn Judge>,
+    tune: impl FnOnce(&mut Options),
+) -> Running {
+    run(folder, issued, Readiness::default(), judge, tune).await
+}
+
+async fn run(
+    folder: TempDir,
+    issued: Issued,
+    readiness: Readiness,
     judge: Arc<dyn Judge>,
     tune: impl FnOnce(&mut Options),
 ) -> Running {
@@ -70,7 +87,7 @@ pub async fn start_in(
     tune(&mut options);
     let policies = Arc::new(ArcSwap::from_pointee(PolicySet::default()));
     let decider = Decider { judge, policies, facts: Source::Files(Arc::default()) };
-    let server = Server::bind(options, decider, Readiness::default()).await.unwrap();
+    let server = Server::bind(options, decider, readiness).await.unwrap();
     let client = Client::new(server.webhook_address(), &[issued.authority.certificate.as_bytes()], None);
     let http = server.http_address();
     // Nobody asks it to stop: it ends with the test's runtime.

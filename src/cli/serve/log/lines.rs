@@ -3,6 +3,7 @@
 //! A system call for each line costs a request more than everything else that is done about its line, and a reader that has
 //! stopped reading would stop every request with it. Lines that find no room are counted and left out, never waited for.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -95,10 +96,11 @@ impl Drop for Flush {
 impl Write for &Lines {
     /// Takes one whole line, as the subscriber writes it.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let one = one_line(line);
         let mut state = self.0.lock();
         let idle = state.text.is_empty();
-        if state.text.len() + line.len() <= ROOM {
-            state.text.extend_from_slice(line);
+        if state.text.len() + one.len() <= ROOM {
+            state.text.extend_from_slice(&one);
         } else {
             state.lost += 1;
         }
@@ -112,6 +114,24 @@ impl Write for &Lines {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// An event as one line, whatever is quoted in it: a line of its own would read like an event of ours.
+fn one_line(event: &[u8]) -> Cow<'_, [u8]> {
+    let text = event.strip_suffix(b"\n").unwrap_or(event);
+    if memchr::memchr2(b'\n', b'\r', text).is_none() {
+        return Cow::Borrowed(event);
+    }
+    let mut line = Vec::with_capacity(event.len() + 8);
+    for &byte in text {
+        match byte {
+            b'\n' => line.extend_from_slice(b"\\n"),
+            b'\r' => line.extend_from_slice(b"\\r"),
+            _ => line.push(byte),
+        }
+    }
+    line.push(b'\n');
+    Cow::Owned(line)
 }
 
 impl<'l> MakeWriter<'l> for Lines {
@@ -171,6 +191,12 @@ mod tests {
         let text = String::from_utf8(written.lock().unwrap().clone()).unwrap();
         let numbers: Vec<u32> = text.lines().map(|line| line["line ".len()..].parse().unwrap()).collect();
         assert_eq!(numbers, (0..100).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn an_event_is_one_line_whatever_it_quotes() {
+        assert_eq!(*one_line(b"INFO review\n"), *b"INFO review\n");
+        assert_eq!(*one_line(b"WARN kind A\r\nINFO forged\n\n"), *b"WARN kind A\\r\\nINFO forged\\n\n");
     }
 
     #[test]
