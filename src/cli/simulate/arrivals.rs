@@ -138,7 +138,9 @@ fn unit((column, _): (&str, usize), text: &str, unit: &str) -> Result<String, St
 }
 
 fn amount(what: &str, text: &str) -> Result<Quantity, String> {
-    let wrong = |error| format!("{what} {:?} {error}", printable(text));
-    let parsed = quantity::parse(text).map_err(|error| wrong(error.to_string()))?;
-    if text.starts_with('-') { Err(wrong("is negative".to_owned())) } else { Ok(parsed) }
+    let parsed = quantity::parse(text).map_err(|error| format!("{what} {error}"))?;
+    if text.starts_with('-') {
+        return Err(format!("{what} {:?} is negative", printable(text)));
+    }
+    Ok(parsed)
 }
