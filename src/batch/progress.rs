@@ -41,6 +41,8 @@ pub struct Counts {
     pub waiting: usize,
     /// That could not be made, as the cluster did not answer.
     pub unmade: usize,
+    /// That were to be watched, and are not there.
+    pub missing: usize,
 }
 
 /// What came of a run.
@@ -107,6 +109,7 @@ enum Made {
     Yes,
     Refused(String),
     Unknown(String),
+    Missing,
     Gone,
 }
 
@@ -122,6 +125,7 @@ enum State {
     Failed,
     Refused,
     Unmade,
+    Missing,
     Gone,
 }
 
@@ -131,7 +135,7 @@ impl State {
         match self {
             State::Planned | State::Waiting | State::Running => false,
             State::Held(cause) => cause.is_final(),
-            State::Succeeded | State::Failed | State::Refused | State::Unmade | State::Gone => true,
+            State::Succeeded | State::Failed | State::Refused | State::Unmade | State::Missing | State::Gone => true,
         }
     }
 }
@@ -144,6 +148,7 @@ impl Job {
             (_, Some(Ended::Failed(..))) => return State::Failed,
             (Made::Gone, None) => return State::Gone,
             (Made::Unknown(_), None) => return State::Unmade,
+            (Made::Missing, None) => return State::Missing,
             _ => {}
         }
         if self.pods.values().any(|pod| pod.phase == Phase::Running) {
@@ -197,6 +202,7 @@ impl Job {
                     None => format!("failed: {end}"),
                 }
             }
+            (State::Missing, ..) => "is not there: it has ended and was removed, or was never made".to_owned(),
             (State::Gone, ..) => "was taken away before it had ended".to_owned(),
             (State::Succeeded, ..) => "succeeded".to_owned(),
             // Both may come again: a pod was evicted, and its successor waits.
@@ -257,6 +263,11 @@ impl Progress {
     /// Nobody knows whether the API server took a Job.
     pub fn unmade(&mut self, key: &Key, message: &str) {
         self.update(key, |job| job.made = Made::Unknown(message.to_owned()));
+    }
+
+    /// A Job that was to be watched is not there.
+    pub fn missing(&mut self, key: &Key) {
+        self.update(key, |job| job.made = Made::Missing);
     }
 
     /// A Job is there, or has changed.
@@ -327,6 +338,11 @@ impl Progress {
         self.open == 0
     }
 
+    /// Whether every Job was made or refused, so that nothing would be left to make.
+    pub fn all_made(&self) -> bool {
+        self.jobs.values().all(|job| !matches!(job.made, Made::NotYet | Made::Unknown(_)))
+    }
+
     /// How many Jobs are in the cluster, as far as is known, and have not ended.
     pub fn unended(&self) -> usize {
         let there = |job: &&Job| matches!(job.made, Made::Yes | Made::Unknown(_)) && job.ended.is_none();
@@ -344,6 +360,7 @@ impl Progress {
                 State::Held(cause) if cause.is_final() => &mut counts.refused,
                 State::Running => &mut counts.running,
                 State::Unmade => &mut counts.unmade,
+                State::Missing => &mut counts.missing,
                 State::Planned | State::Waiting | State::Held(_) => &mut counts.waiting,
             } += 1;
         }
@@ -535,6 +552,22 @@ mod tests {
         progress.made(&key("a"), "u");
         assert_eq!(said(&mut progress), ["a: its pod is refused: words"]);
         assert!(progress.has_ended());
+    }
+
+    #[test]
+    fn a_job_that_is_not_there_is_no_failure_and_no_success() {
+        let mut progress = progress(&["a", "b"]);
+        assert!(!progress.all_made());
+        progress.missing(&key("a"));
+        progress.made(&key("b"), "u");
+        assert!(progress.all_made() && !progress.has_ended());
+        progress.job(ended("b", Ended::Complete));
+        assert_eq!(progress.counts(), Counts { jobs: 2, succeeded: 1, missing: 1, ..Counts::default() });
+        assert!(progress.has_ended());
+        assert_eq!(
+            said(&mut progress),
+            ["a: is not there: it has ended and was removed, or was never made", "b: made", "b: succeeded"]
+        );
     }
 
     #[test]

@@ -41,6 +41,7 @@ impl Counts {
             (self.failed, "failed"),
             (self.refused, "refused"),
             (self.unmade, "could not be made"),
+            (self.missing, "not there"),
             (self.running, "running"),
             (self.waiting, "waiting"),
         ];

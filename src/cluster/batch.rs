@@ -40,6 +40,8 @@ pub enum Input {
     Refused(Key, String),
     /// The API server gave no answer.
     Unmade(Key, String),
+    /// A Job that was to be watched is not there.
+    Missing(Key),
     /// A Job is there.
     Job(JobSeen),
     /// A Job is not there any more.
@@ -70,6 +72,40 @@ pub fn make(client: &Client, planned: Vec<Planned>) -> impl Stream<Item = Input>
     stream::iter(planned).map(move |planned| make_one(client.clone(), planned)).buffer_unordered(AT_ONCE)
 }
 
+/// Looks for the Jobs of a run, which somebody has made before.
+pub fn look(client: &Client, planned: Vec<Planned>, run: &str) -> impl Stream<Item = Input> + Send + use<> {
+    let (client, run) = (client.clone(), run.to_owned());
+    stream::iter(planned)
+        .map(move |planned| look_for(client.clone(), planned.key, run.clone()))
+        .buffer_unordered(AT_ONCE)
+}
+
+async fn look_for(client: Client, key: Key, run: String) -> Input {
+    let api = Api::<Job>::namespaced(client, &key.namespace);
+    let mut pauses = PAUSES.iter();
+    loop {
+        let error = match api.get_opt(&key.name).await {
+            Ok(Some(job)) if job.labels().get(RUN_LABEL) == Some(&run) => {
+                return Input::Made(key, job.uid().unwrap_or_default());
+            }
+            Ok(_) => return Input::Missing(key),
+            Err(error) => error,
+        };
+        match pauses.next() {
+            Some(pause) if is_passing(&error) => tokio::time::sleep(*pause).await,
+            _ => return Input::Unmade(key, said(&error)),
+        }
+    }
+}
+
+/// Whether asking again may help.
+fn is_passing(error: &kube::Error) -> bool {
+    match error {
+        kube::Error::Api(status) => status.code >= 500 || status.code == 429,
+        _ => true,
+    }
+}
+
 async fn make_one(client: Client, planned: Planned) -> Input {
     let Planned { key, object, .. } = planned;
     let api = Api::<Job>::namespaced(client, &key.namespace);
@@ -81,8 +117,7 @@ async fn make_one(client: Client, planned: Planned) -> Input {
             Err(error) => error,
         };
         if let kube::Error::Api(status) = &error
-            && status.code < 500
-            && status.code != 429
+            && !is_passing(&error)
         {
             let there = status.message.contains("field is immutable") || status.code == 409;
             let message = if there {

@@ -169,8 +169,8 @@ async fn ctrl_c_leaves_the_jobs_and_they_can_be_watched_again() {
     assert_eq!(ended.code, 2, "{ended:?}");
     for part in [
         "stopped, as you asked",
-        "1 job has not ended, and goes on in the cluster\nto watch again, with the same options as before:\n",
-        "  supercargo batch batch.json --run r7\nto remove all jobs of this run:\n  kubectl delete jobs -n scans -l supercargo.dev/batch=r7\n",
+        "1 job has not ended, and goes on in the cluster\nto watch again:\n",
+        "  supercargo batch batch.json --run r7 -n scans --only-watch\nto remove all jobs of this run:\n  kubectl delete jobs -n scans -l supercargo.dev/batch=r7\n",
     ] {
         assert!(ended.err.contains(part), "{part}: {ended:?}");
     }
@@ -182,6 +182,21 @@ async fn ctrl_c_leaves_the_jobs_and_they_can_be_watched_again() {
     succeed(&api, "a");
     assert_eq!(batch.ended().await.code, 0);
     assert_eq!(api.names("jobs"), ["a"]);
+
+    // Nothing is made anew that has ended and gone.
+    let sent = api.asked().len();
+    api.fail(Method::GET, "/jobs/a", 503, "overloaded");
+    let ended = Batch::start(&api, &["a", "gone"], &["--run", "r7", "--only-watch"]).await.ended().await;
+    assert_eq!(ended.code, 2, "{ended:?}");
+    assert!(
+        ended.out.contains("night/gone: is not there: it has ended and was removed, or was never made\n"),
+        "{ended:?}"
+    );
+    assert!(ended.out.contains("2 jobs in 1 group: 1 succeeded, 1 not there, after"), "{ended:?}");
+    assert!(!api.asked()[sent..].iter().any(|asked| asked.starts_with("PATCH")));
+    // Of another run.
+    let ended = Batch::start(&api, &["a"], &["--run", "r8", "--only-watch"]).await.ended().await;
+    assert!(ended.out.contains("night/a: is not there"), "{ended:?}");
 }
 
 #[tokio::test]
@@ -216,7 +231,7 @@ async fn who_does_not_wait_is_told_how_to_watch() {
     assert_eq!(ended.code, 0, "{ended:?}");
     assert!(ended.out.ends_with("2 of 2 jobs made\n"), "{ended:?}");
     assert!(ended.err.contains("2 jobs have not ended, and go on in the cluster\n"), "{ended:?}");
-    assert!(ended.err.contains("supercargo batch batch.json --run r1\n"), "{ended:?}");
+    assert!(ended.err.contains("supercargo batch batch.json --run r1 -n scans --only-watch\n"), "{ended:?}");
 }
 
 #[tokio::test]

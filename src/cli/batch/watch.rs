@@ -14,7 +14,7 @@ use kube::Client;
 use super::{Text, seconds};
 use crate::batch::{self, Batch, Options, Planned, Progress};
 use crate::cli::{CLEAN, FAILED, REFUSED, colours, complain};
-use crate::cluster::batch::{Input, make, nodes, remove, said, watch};
+use crate::cluster::batch::{Input, look, make, nodes, remove, said, watch};
 use crate::cluster::connect;
 use crate::output::count;
 
@@ -37,6 +37,9 @@ pub(super) struct Arguments {
     /// Make the Jobs, and do not wait for them
     #[arg(long, overrides_with = "wait", conflicts_with_all = ["cleanup", "timeout"])]
     no_wait: bool,
+    /// Make nothing: watch the Jobs of run --run that are there. What has ended longer than --keep ago is not, and would be made anew otherwise
+    #[arg(long, requires = "run", conflicts_with_all = ["no_wait", "output"])]
+    only_watch: bool,
     /// Delete the Jobs at the end, however it ends
     #[arg(long, conflicts_with = "output")]
     cleanup: bool,
@@ -112,7 +115,11 @@ impl Course {
     async fn run(&mut self, planned: Vec<Planned>, arguments: &Arguments, nodes: bool) -> anyhow::Result<ExitCode> {
         let listed = self.namespaces.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
         self.screen.say(&format!("run {}: {} in namespace {listed}", self.options.run, count(planned.len(), "job")))?;
-        let made = make(&self.client, planned);
+        let made = if arguments.only_watch {
+            look(&self.client, planned, &self.options.run).boxed()
+        } else {
+            make(&self.client, planned).boxed()
+        };
         let stop = if arguments.no_wait {
             self.follow(made, None).await?
         } else {
@@ -179,6 +186,7 @@ impl Course {
             Input::Made(key, uid) => progress.made(&key, &uid),
             Input::Refused(key, message) => progress.refused(&key, &message),
             Input::Unmade(key, message) => progress.unmade(&key, &message),
+            Input::Missing(key) => progress.missing(&key),
             Input::Job(seen) => progress.job(seen),
             Input::JobGone(key) => progress.job_gone(&key),
             Input::Pod(seen) => progress.pod(seen),
@@ -196,7 +204,7 @@ impl Course {
 
     async fn end(&mut self, stop: Stop, arguments: &Arguments) -> anyhow::Result<ExitCode> {
         let counts = self.progress.counts();
-        let mut failed = counts.unmade > 0;
+        let mut failed = counts.unmade + counts.missing > 0;
         if arguments.no_wait && stop == Stop::Done {
             let made = counts.jobs - counts.refused - counts.unmade;
             self.screen.say(&format!("{made} of {} jobs made", counts.jobs))?;
@@ -228,11 +236,19 @@ impl Course {
             return;
         }
         let (jobs, file, run) = (count(unended, "job"), &self.file, &self.options.run);
+        let namespace = self.options.namespace.as_deref().unwrap_or_default();
+        let again = format!("supercargo batch {file} --run {run} -n {namespace}");
+        // Made by what was given before: a Job cannot be changed, and one that has gone would be made anew.
+        let again = if self.progress.all_made() {
+            format!("to watch again:\n  {again} --only-watch")
+        } else {
+            format!("to make the others, and watch all again, with the same options as before:\n  {again}")
+        };
         let goes = if unended == 1 { "has not ended, and goes" } else { "have not ended, and go" };
         complain(
             "note",
             format_args!(
-                "{jobs} {goes} on in the cluster\nto watch again, with the same options as before:\n  supercargo batch {file} --run {run}\n\
+                "{jobs} {goes} on in the cluster\n{again}\n\
                  to remove all jobs of this run:\n{}",
                 self.removal()
             ),

@@ -124,7 +124,14 @@ pub async fn waits_for_nodes_and_quotas(plane: &ControlPlane) -> Result<()> {
     let waits = "night/large: no node takes it: 0/2 nodes are available: 2 Insufficient cpu";
     ended(&ran, 1, &[waits, "night/large: failed: no node takes it: 0/2 nodes", "DeadlineExceeded"])?;
     let ran = batch(plane, &["-n", &namespace, "--scale-up", "--timeout", "8s", "--run", "r2", &file]).await?;
-    ended(&ran, 2, &[waits, "1 waiting, after", "stopped, as the time of --timeout was over", "--run r2"])?;
+    ended(
+        &ran,
+        2,
+        &[waits, "1 waiting, after", "stopped, as the time of --timeout was over", "--run r2 -n ", " --only-watch\n"],
+    )?;
+    let again = ["-n", &namespace, "--scale-up", "--timeout", "8s", "--run", "r2", "--only-watch", &file];
+    let ran = batch(plane, &again).await?;
+    ended(&ran, 2, &[waits, "1 waiting, after"])?;
     // The deletion goes on in the background.
     let remove = ["-n", &namespace, "delete", "jobs", "-l", "supercargo.dev/batch=r2", "--cascade=foreground"];
     plane.kubectl(User::Admin, &remove, None).await?.success()?;

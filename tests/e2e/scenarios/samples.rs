@@ -52,10 +52,9 @@ pub async fn are_what_the_api_server_knows(plane: &ControlPlane) -> Result<()> {
     }
     println!("    {read} documents read, {left_out} left out for want of their CustomResourceDefinitions");
     ensure!(read >= 7, "only {read} documents were read");
-    if crds.is_some() {
-        // Nobody is there to take care of them.
-        let all = ["delete", "customresourcedefinitions", "--all", "--wait=false"];
-        kubectl(&all).await?;
+    if let Some(folder) = &crds {
+        // Nobody is there to take care of such objects.
+        kubectl(&["delete", "--wait=false", "-f", &path(folder)?]).await?;
     }
     Ok(())
 }

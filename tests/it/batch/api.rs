@@ -103,7 +103,14 @@ impl Api {
         let plural = KINDS.iter().find(|(plural, _)| parts.contains(plural)).map(|(plural, _)| *plural).unwrap();
         Ok(match method {
             Method::GET if query.contains("watch=true") => state.watch(plural, &query),
-            Method::GET => state.list(plural),
+            Method::GET if parts.last() != Some(&plural) => {
+                let name = parts.last().copied().unwrap_or_default();
+                match state.objects.get(plural).and_then(|objects| objects.get(&format!("scans/{name}"))) {
+                    Some(object) => answer(200, object),
+                    None => status(404, "not found"),
+                }
+            }
+            Method::GET => state.list(plural, &query),
             Method::PATCH => {
                 assert_eq!(plural, "jobs");
                 let mut job: Value = serde_json::from_slice(&body).unwrap();
@@ -202,8 +209,9 @@ impl State {
         object
     }
 
-    fn list(&self, plural: &str) -> Response<Body> {
-        let items: Vec<&Value> = self.objects.get(plural).into_iter().flat_map(BTreeMap::values).collect();
+    fn list(&self, plural: &str, query: &str) -> Response<Body> {
+        let items = self.objects.get(plural).into_iter().flat_map(BTreeMap::values);
+        let items: Vec<&Value> = items.filter(|object| is_selected(object, query)).collect();
         let kind = KINDS.iter().find(|(known, _)| *known == plural).unwrap().1;
         let metadata = json!({"resourceVersion": self.version.to_string()});
         answer(200, &json!({"kind": format!("{kind}List"), "apiVersion": "v1", "metadata": metadata, "items": items}))
@@ -218,11 +226,20 @@ impl State {
                 "message": "too old resource version"});
             sender.send(json!({"type": "ERROR", "object": gone})).unwrap();
         }
-        let later = self.history.iter().filter(|(at, kind, _)| *at > version && *kind == plural);
+        let later = self
+            .history
+            .iter()
+            .filter(|(at, kind, event)| *at > version && *kind == plural && is_selected(&event["object"], query));
         later.for_each(|(_, _, event)| sender.send(event.clone()).unwrap());
         self.watches.push((plural, sender));
         Response::new(Watch(receiver).boxed())
     }
+}
+
+/// Of the Jobs, those of the run that the label selector names; all of the others, which the tests give no labels.
+fn is_selected(object: &Value, query: &str) -> bool {
+    let run = query.split("labelSelector=supercargo.dev%2Fbatch%3D").nth(1).and_then(|rest| rest.split('&').next());
+    object["kind"] != "Job" || run.is_none_or(|run| object["metadata"]["labels"]["supercargo.dev/batch"] == run)
 }
 
 fn answer(code: u16, body: &Value) -> Response<Body> {
@@ -232,5 +249,7 @@ fn answer(code: u16, body: &Value) -> Response<Body> {
 
 fn status(code: u16, message: &str) -> Response<Body> {
     let outcome = if code < 300 { "Success" } else { "Failure" };
-    answer(code, &json!({"kind": "Status", "apiVersion": "v1", "status": outcome, "code": code, "message": message}))
+    let reason = if code == 404 { "NotFound" } else { "" };
+    let status = json!({"kind": "Status", "apiVersion": "v1", "status": outcome, "code": code, "reason": reason, "message": message});
+    answer(code, &status)
 }
