@@ -8,7 +8,7 @@ mod reviews;
 use divan::{Bencher, black_box};
 use supercargo::engine::{Engine, Facts, Settings};
 use supercargo::facts::Namespace;
-use supercargo::policy::{Document, PolicySet};
+use supercargo::policy::{Document, PolicySet, VolumeTypes};
 use supercargo::review;
 use supercargo::tree::Node;
 
@@ -35,7 +35,7 @@ impl Desk {
             .map(|text| Node::from(serde_saphyr::from_str::<serde_json::Value>(text).expect("YAML")))
             .collect();
         let documents: Vec<_> = trees.iter().map(|tree| Document { tree }).collect();
-        let (policies, errors) = PolicySet::compile(&documents);
+        let (policies, errors) = PolicySet::compile(&documents, &VolumeTypes::default());
         assert!(errors.is_empty(), "{errors:?}");
         let mut namespace = Namespace::named(namespace);
         if namespace.name == "scans" {

@@ -15,6 +15,7 @@ use crate::source::Problem;
 #[cfg(feature = "server")]
 mod ask;
 mod basis;
+mod batch;
 pub mod certs;
 mod check;
 mod envelope;
@@ -71,6 +72,7 @@ enum Command {
     Explain(explain::Arguments),
     Policies(policies::Arguments),
     Simulate(simulate::Arguments),
+    Batch(Box<batch::Arguments>),
     Certs(certs::Arguments),
 }
 
@@ -93,6 +95,7 @@ pub fn run() -> ExitCode {
         Command::Explain(arguments) => explain::run(arguments),
         Command::Policies(arguments) => policies::run(arguments),
         Command::Simulate(arguments) => simulate::run(&arguments),
+        Command::Batch(arguments) => batch::run(*arguments),
         Command::Certs(arguments) => certs::run(arguments),
     };
     done.unwrap_or_else(|error| {

@@ -9,6 +9,7 @@ use anyhow::Context;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 
+pub mod batch;
 pub mod facts;
 mod index;
 mod karpenter;

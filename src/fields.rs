@@ -203,6 +203,37 @@ pub fn dotted(pointer: &str) -> String {
     text
 }
 
+/// The name that differs least from what was typed, when it is not too far from it.
+pub fn nearest<'n>(typed: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    // Nobody types more by mistake, and the table below is quadratic.
+    if typed.len() > 64 {
+        return None;
+    }
+    let typed = typed.to_lowercase();
+    let (name, away) =
+        names.map(|name| (name, distance(&typed, &name.to_lowercase()))).min_by_key(|(_, away)| *away)?;
+    // A part of the name ("probes") is far in letters and near in meaning.
+    let part = typed.len() >= 4 && name.to_lowercase().contains(&typed);
+    (away <= 3 || away * 3 <= name.len() || part).then_some(name)
+}
+
+/// Levenshtein's: how many letters to add, drop or change.
+fn distance(one: &str, other: &str) -> usize {
+    let mut row: Vec<usize> = (0..=other.chars().count()).collect();
+    for (i, a) in one.chars().enumerate() {
+        let mut diagonal = i;
+        let mut left = i + 1;
+        let mut next = vec![left];
+        for (b, &above) in other.chars().zip(row.iter().skip(1)) {
+            left = (diagonal + usize::from(a != b)).min(above + 1).min(left + 1);
+            diagonal = above;
+            next.push(left);
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -229,5 +260,16 @@ mod tests {
     fn pointers_read_like_fields() {
         assert_eq!(dotted("/spec/rules/required-limits/cpu"), "spec.rules.required-limits.cpu");
         assert_eq!(dotted("/spec/volumes/0/name"), "spec.volumes[0].name");
+    }
+
+    #[test]
+    fn the_nearest_name_is_suggested() {
+        let names = ["required-limits", "required-probes", "embedded-secret"];
+        let nearest = |typed| nearest(typed, names.into_iter());
+        assert_eq!(nearest("required-limit"), Some("required-limits"));
+        assert_eq!(nearest("Probes"), Some("required-probes"));
+        assert_eq!(nearest("secret"), Some("embedded-secret"));
+        assert_eq!(nearest("latest-tag"), None);
+        assert_eq!((distance("abc", "abc"), distance("abc", "axcd"), distance("", "ab")), (0, 2, 2));
     }
 }

@@ -20,6 +20,7 @@
 //! | leaves | [`tree`] (JSON), [`patch`], [`quantity`], [`printable`], [`review`] (the envelope), [`workload`] (kinds and views), [`finding`], [`fingerprint`], [`facts`], [`fields`] (strict reading) |
 //! | what operators write | [`policy`] |
 //! | what the program decides | [`rules`], [`secrets`], [`packing`], [`mutators`], [`engine`] |
+//! | what runs a batch | [`batch`]: from a list of jobs to Jobs, and from what a watch sees to what is said |
 //! | the doors | [`cli`], [`source`], [`output`], [`pki`], `server`, `cluster` |
 
 // -- leaves
@@ -41,6 +42,8 @@ pub mod mutators;
 pub mod packing;
 pub mod rules;
 pub mod secrets;
+// -- what runs a batch
+pub mod batch;
 // -- the doors
 pub mod cli;
 #[cfg(feature = "cluster")]

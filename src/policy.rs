@@ -19,7 +19,7 @@ pub mod selector;
 use crate::fields::{self, Problems};
 pub use exemption::{Exemption, ExemptionMatch, ExemptionSpec, Known};
 pub use guard::{Guard, GuardMatch, GuardPolicySpec, GuardRule};
-pub use profile::{PodProfileSpec, Profile};
+pub use profile::{PodProfileSpec, Profile, VolumeTypes};
 
 /// `apiVersion` of the three kinds.
 pub const API_VERSION: &str = "supercargo.dev/v1alpha1";
@@ -76,8 +76,9 @@ pub struct Object {
 }
 
 impl PolicySet {
-    /// Compiles documents; those that do not compile are left out and reported. Other kinds than ours are errors, too.
-    pub fn compile(documents: &[Document<'_>]) -> (PolicySet, Vec<PolicyError>) {
+    /// Compiles documents, whose profiles may add volumes of these types; those that do not compile are left out and reported. Other
+    /// kinds than ours are errors, too.
+    pub fn compile(documents: &[Document<'_>], types: &VolumeTypes) -> (PolicySet, Vec<PolicyError>) {
         let mut set = PolicySet::default();
         let mut errors = Vec::new();
         for (index, document) in documents.iter().enumerate() {
@@ -85,7 +86,7 @@ impl PolicySet {
             let kind = document.tree.str("kind").unwrap_or("object");
             let name = document.tree.path(&["metadata", "name"]).and_then(Node::as_str).unwrap_or("(no name)");
             let policy = format!("{kind}/{name}");
-            set.add(document.tree, &mut problems);
+            set.add(document.tree, types, &mut problems);
             errors.extend(problems.list().into_iter().map(|(pointer, message)| PolicyError {
                 document: index,
                 policy: policy.clone(),
@@ -128,7 +129,7 @@ impl PolicySet {
     }
 
     /// Adds one object when it is without fault.
-    fn add(&mut self, tree: &Node<'_>, problems: &mut Problems) {
+    fn add(&mut self, tree: &Node<'_>, types: &VolumeTypes, problems: &mut Problems) {
         let Some(object) = fields::read::<Object>(tree.to_value(), "", problems) else { return };
         if object.api_version != API_VERSION {
             problems.add("/apiVersion", format!("{:?} is not known here: write {API_VERSION}", object.api_version));
@@ -153,7 +154,7 @@ impl PolicySet {
             }
             "PodProfile" => {
                 let Some(spec) = fields::read(object.spec, "/spec", problems) else { return };
-                let profile = Profile::compile(name, spec, problems);
+                let profile = Profile::compile(name, spec, types, problems);
                 if problems.is_empty() {
                     self.profiles.push(profile);
                 }
@@ -219,7 +220,7 @@ mod tests {
 
     fn errors(value: Value) -> Vec<(String, String)> {
         let tree = Node::from(value);
-        let (_, errors) = PolicySet::compile(&[Document { tree: &tree }]);
+        let (_, errors) = PolicySet::compile(&[Document { tree: &tree }], &VolumeTypes::default());
         errors.into_iter().map(|error| (error.field, error.message)).collect()
     }
 
@@ -315,7 +316,7 @@ mod tests {
         let value = json!({"apiVersion": API_VERSION, "kind": "Exemption", "metadata": {"name": "e"}, "spec": {
             "owner": "team", "reason": "soon", "expires": "2027-03-31", "rules": ["required-probes"], "match": {"namespaces": ["billing"]}}});
         let tree = Node::from(value);
-        let (set, errors) = PolicySet::compile(&[Document { tree: &tree }]);
+        let (set, errors) = PolicySet::compile(&[Document { tree: &tree }], &VolumeTypes::default());
         assert_eq!(errors, []);
         let at = |text: &str| text.parse::<jiff::Timestamp>().unwrap();
         assert!(!set.exemptions()[0].has_expired(at("2027-03-31T23:59:59Z")));

@@ -17,6 +17,7 @@ mod namespaces;
 mod policies;
 mod scalar;
 mod split;
+mod value;
 mod walk;
 mod yaml;
 

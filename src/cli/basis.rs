@@ -11,7 +11,7 @@ use super::{Problem, complain, complain_of};
 use crate::engine::{Engine, Facts};
 use crate::facts::Namespace;
 use crate::fingerprint::{Key, LONGEST_KEY};
-use crate::policy::PolicySet;
+use crate::policy::{PolicySet, VolumeTypes};
 use crate::source::{self, Namespaces};
 
 /// Which policies judge.
@@ -23,6 +23,35 @@ pub(super) struct PolicyArguments {
     /// Judge by the policy of this name only
     #[arg(long, value_name = "NAME")]
     pub(super) policy: Option<String>,
+    #[command(flatten)]
+    pub(super) volume_types: VolumeTypeArguments,
+}
+
+impl PolicyArguments {
+    /// All policies in this file or folder.
+    pub(super) fn at(policies: Option<PathBuf>) -> Self {
+        PolicyArguments { policies, policy: None, volume_types: VolumeTypeArguments::default() }
+    }
+}
+
+/// What profiles may do.
+#[derive(clap::Args, Debug, Default)]
+pub(super) struct VolumeTypeArguments {
+    /// Let profiles add volumes of this type, too: it may give pods what their namespace does not have; may be given more than once
+    #[arg(
+        long = "allow-volume-type",
+        value_name = "TYPE",
+        value_delimiter = ',',
+        value_parser = clap::builder::PossibleValuesParser::new(VolumeTypes::GRANTABLE)
+    )]
+    granted: Vec<String>,
+}
+
+impl VolumeTypeArguments {
+    /// The types that profiles may add.
+    pub(super) fn types(&self) -> VolumeTypes {
+        VolumeTypes::granting(self.granted.iter().cloned())
+    }
 }
 
 /// What is known of the cluster.
@@ -121,7 +150,10 @@ pub(super) fn load_facts(paths: &[PathBuf], default: &str) -> anyhow::Result<Nam
 
 /// Policies that compile; else says what is wrong with each and fails.
 pub(super) fn load_policies(arguments: &PolicyArguments) -> anyhow::Result<PolicySet> {
-    let loaded = source::policies(arguments.policies.as_deref(), arguments.policy.as_deref());
+    let mut loaded = source::policies(arguments.policies.as_deref(), &arguments.volume_types.types());
+    if let Some(name) = &arguments.policy {
+        loaded.keep(name);
+    }
     if loaded.problems.is_empty() {
         return Ok(loaded.set);
     }

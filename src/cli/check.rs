@@ -64,7 +64,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         basis,
         report: output::report(arguments.output, BufWriter::with_capacity(1 << 16, stdout.lock()), colour),
         summary: Summary::default(),
-        progress: Progress::new(found.files.len()),
+        progress: Progress::new(found.files.len(), "files"),
         // Annotations are read beside the code, where stderr is not seen; people at a terminal see stderr.
         failed: None,
     };

@@ -1,17 +1,17 @@
 //! `supercargo policies`: check them, list them, say what they may hold.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::basis::{PolicyArguments, load_policies};
-use super::explain::nearest;
+use super::basis::{PolicyArguments, VolumeTypeArguments, load_policies};
 use super::{CLEAN, FAILED, REFUSED, complain, complain_of, schema};
+use crate::fields::nearest;
 use crate::output::count;
 use crate::policy::selector::LabelSelector;
-use crate::policy::{Guard, KINDS, PolicySet, Profile};
+use crate::policy::{Guard, KINDS, PolicySet, Profile, VolumeTypes};
 use crate::printable::printable;
 use crate::source;
 
@@ -35,6 +35,8 @@ Exit codes: 0 all compile, 1 some do not, 2 they cannot be read.")]
         /// A file or folder
         #[arg(value_name = "PATH")]
         path: PathBuf,
+        #[command(flatten)]
+        volume_types: VolumeTypeArguments,
     },
     /// Each policy: what it matches, its rules and their actions; profiles; exemptions
     #[command(after_help = "Example:\n  supercargo policies list --policies policies/")]
@@ -52,7 +54,7 @@ Exit codes: 0 all compile, 1 some do not, 2 they cannot be read.")]
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.command {
-        Command::Check { path } => check(&path),
+        Command::Check { path, volume_types } => check(&path, &volume_types.types()),
         Command::List { policies } => {
             let set = load_policies(&policies)?;
             let mut out = io::stdout().lock();
@@ -64,8 +66,8 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn check(path: &std::path::Path) -> anyhow::Result<ExitCode> {
-    let loaded = source::policies(Some(path), None);
+fn check(path: &Path, types: &VolumeTypes) -> anyhow::Result<ExitCode> {
+    let loaded = source::policies(Some(path), types);
     loaded.problems.iter().for_each(complain_of);
     if loaded.documents.is_empty() {
         return Ok(ExitCode::from(FAILED));

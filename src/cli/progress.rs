@@ -11,25 +11,26 @@ const STEP: Duration = Duration::from_millis(100);
 /// A line that is rewritten; nothing when stderr is no terminal.
 pub(super) struct Progress {
     total: usize,
+    what: &'static str,
     next: Option<Instant>,
     shown: bool,
 }
 
 impl Progress {
-    /// Of `total` files.
-    pub(super) fn new(total: usize) -> Self {
+    /// Of `total` files, or whatever `what` says.
+    pub(super) fn new(total: usize, what: &'static str) -> Self {
         // Results in the same terminal are progress enough, and would be torn apart.
         let watched = io::stderr().is_terminal() && !io::stdout().is_terminal();
-        Progress { total, next: watched.then(|| Instant::now() + PATIENCE), shown: false }
+        Progress { total, what, next: watched.then(|| Instant::now() + PATIENCE), shown: false }
     }
 
-    /// `done` files are judged.
+    /// So many are done.
     pub(super) fn at(&mut self, done: usize) {
         let now = Instant::now();
         if self.next.is_some_and(|next| now >= next) {
             self.next = Some(now + STEP);
             self.shown = true;
-            let _ = write!(io::stderr().lock(), "\r{done} of {} files …\u{1b}[K", self.total);
+            let _ = write!(io::stderr().lock(), "\r{done} of {} {} …\u{1b}[K", self.total, self.what);
         }
     }
 

@@ -13,9 +13,9 @@ use anyhow::Context;
 use arc_swap::ArcSwap;
 use clap::{Args, ValueEnum};
 
-use super::basis::{NO_KEY, fingerprint_key};
+use super::basis::{NO_KEY, VolumeTypeArguments, fingerprint_key};
 use crate::engine::{EXCLUDED_NAMESPACES, Engine, Settings};
-use crate::policy::PolicySet;
+use crate::policy::{PolicySet, VolumeTypes};
 use crate::server::facts::{Files, Source};
 use crate::server::metrics::Metrics;
 #[cfg(feature = "cluster")]
@@ -64,6 +64,9 @@ pub struct Arguments {
     /// Policies from this file or folder instead of the built-in ones
     #[arg(long, value_name = "FILE-OR-DIR", env = "SUPERCARGO_POLICIES")]
     policies: Option<PathBuf>,
+
+    #[command(flatten)]
+    volume_types: VolumeTypeArguments,
 
     /// Show a fingerprint of each secret that is found: its HMAC with the key in this file (32 random bytes or more)
     #[arg(long, value_name = "FILE", env = "SUPERCARGO_FINGERPRINT_KEY")]
@@ -198,7 +201,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 
 async fn serve(arguments: Arguments, large: usize) -> anyhow::Result<()> {
     let stop = Stop::on_signals().context("cannot listen for SIGTERM")?;
-    let policies = load_policies(arguments.policies.as_deref())?;
+    let policies = load_policies(arguments.policies.as_deref(), &arguments.volume_types.types())?;
     let key = arguments.fingerprint_key.as_deref().map(fingerprint_key).transpose()?;
     if key.is_none() && policies.needs_fingerprints() {
         tracing::warn!("{NO_KEY}");
@@ -303,8 +306,8 @@ fn report(gauges: &SnapshotGauges, status: crate::cluster::snapshot::Status) {
 
 /// The policies that compile. One that does not is left out and reported: a webhook that does not come back for a typing error
 /// would hold up every namespace that fails closed.
-fn load_policies(path: Option<&Path>) -> anyhow::Result<PolicySet> {
-    let loaded = source::policies(path, None);
+fn load_policies(path: Option<&Path>, types: &VolumeTypes) -> anyhow::Result<PolicySet> {
+    let loaded = source::policies(path, types);
     for problem in &loaded.problems {
         tracing::error!(problem = %problem, "policy left out");
     }

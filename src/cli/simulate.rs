@@ -1,22 +1,29 @@
 //! `supercargo simulate`: how many nodes a set of jobs would take.
 
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::{anyhow, bail};
 use clap::ValueEnum;
-use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use self::arrivals::Window;
+use super::basis::{PolicyArguments, load_policies};
+use super::batch::{Text, seconds};
+use super::progress::Progress;
 use super::{CLEAN, complain_of};
-use crate::packing::simulate::{Job, Report, Scoring, Setting, Way, bound, run as simulate};
+use crate::output::safe_json;
+use crate::packing::simulate::{self, Bar, Job, Report, Scoring, Setting};
 use crate::packing::{Lifetimes, NodeSeen, PodSeen};
-use crate::policy::profile::Neighbours;
-use crate::quantity;
+use crate::policy::profile::{Neighbours, Placement};
+use crate::quantity::{self, Quantity};
 use crate::source::{self, Item, Wanted};
 use crate::tree::Node;
+
+mod arrivals;
+mod svg;
+mod text;
 
 /// Show how many nodes a set of jobs would take
 ///
@@ -26,119 +33,224 @@ use crate::tree::Node;
 #[command(after_help = "\
 Examples:
   kubectl get nodes,pods -A -o json | supercargo simulate - --pods 60 --cpu 500m --memory 1Gi
-  supercargo simulate cluster.json --batch batch.json -o json
+  supercargo simulate cluster.json --batch batch.json -o svg > nodes.svg
+  supercargo simulate cluster.json --arrivals day.csv --from 24h --for 24h --price 0.192
 
-A batch is {\"GROUP\": [{\"jobName\": \"job1\", \"image\": \"scan\", \"requestMem\": \"500Mi\", \"requestCpu\": \"200m\"}]}.")]
+A batch is {\"GROUP\": [{\"jobName\": \"job1\", \"image\": \"scan\", \"requestMem\": \"500Mi\", \"requestCpu\": \"200m\"}]}.
+
+Arrivals are a CSV file whose first line names its columns: arrival and duration (seconds), cpu and memory (500m, 1Gi), and, if you have
+them, group and image. The columns creation_time, scheduled_time, deletion_time, cpu_milli and memory_mib of the public trace openb are
+understood, too; other columns are left out.")]
 pub(super) struct Arguments {
     /// Nodes and pods: files, folders, or - for stdin
     #[arg(value_name = "PATH", required = true)]
     paths: Vec<PathBuf>,
-    /// Jobs from a file: lists of them by group
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["pods", "cpu", "memory"], required_unless_present = "pods")]
-    batch: Option<PathBuf>,
-    /// So many equal jobs
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pods: Option<u32>,
-    /// The cpu that each requests
-    #[arg(long, default_value = "500m")]
-    cpu: String,
-    /// The memory that each requests
-    #[arg(long, default_value = "1Gi")]
-    memory: String,
+    #[command(flatten)]
+    jobs: JobArguments,
+    /// What a node costs an hour, in whatever you pay with
+    #[arg(long, value_name = "PRICE", value_parser = price)]
+    price: Option<Quantity>,
+    /// Place the jobs as this PodProfile says: its neighbours, maxPerNode, nodeSelector, tolerations and default requests
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
+    /// Where the profile is [default: the built-in set]
+    #[arg(long, value_name = "FILE-OR-DIR", requires = "profile")]
+    policies: Option<PathBuf>,
     /// Fill only nodes that run nothing else but scans
-    #[arg(long)]
+    #[arg(long, conflicts_with = "profile")]
     scans_only: bool,
     /// How to print it
     #[arg(long, short, value_enum, default_value = "text")]
     output: Format,
 }
 
+/// Which jobs there are.
+#[derive(clap::Args)]
+#[group(skip)]
+struct JobArguments {
+    /// Jobs from a file: lists of them by group
+    #[arg(long, value_name = "FILE", conflicts_with = "pods", required_unless_present_any = ["pods", "arrivals"])]
+    batch: Option<PathBuf>,
+    /// So many equal jobs
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pods: Option<u32>,
+    /// The cpu that each requests [default: the profile's, or 500m]
+    #[arg(long, requires = "pods")]
+    cpu: Option<String>,
+    /// The memory that each requests [default: the profile's, or 1Gi]
+    #[arg(long, requires = "pods")]
+    memory: Option<String>,
+    /// How long each runs; without it nodes are counted, but no hours
+    #[arg(long, value_name = "DURATION", value_parser = seconds, conflicts_with = "arrivals")]
+    duration: Option<u32>,
+    /// Jobs as they were recorded: a CSV file with a row a pod
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["batch", "pods"])]
+    arrivals: Option<PathBuf>,
+    /// Leave out what arrives earlier than this after the record's beginning
+    #[arg(long, value_name = "DURATION", value_parser = seconds, requires = "arrivals")]
+    from: Option<u32>,
+    /// Leave out what arrives after so long
+    #[arg(long = "for", value_name = "DURATION", value_parser = seconds, requires = "arrivals")]
+    length: Option<u32>,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// A table
+    /// A table, and the nodes as bars or over time
     Text,
     /// One JSON document
     Json,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct BatchJob {
-    job_name: String,
-    image: String,
-    request_mem: String,
-    request_cpu: String,
+    /// A picture
+    Svg,
 }
 
 /// What the jobs are placed with, as it is printed.
-const WAYS: [(&str, Way, Scoring); 4] = [
-    ("scheduler alone", Way::Plain, Scoring::LeastAllocated),
-    ("podAffinity", Way::Affinity, Scoring::LeastAllocated),
-    ("MostAllocated", Way::Plain, Scoring::MostAllocated),
-    ("supercargo", Way::Ladder, Scoring::LeastAllocated),
+const WAYS: [(&str, simulate::Way, Scoring); 4] = [
+    ("scheduler alone", simulate::Way::Plain, Scoring::LeastAllocated),
+    ("podAffinity", simulate::Way::Affinity, Scoring::LeastAllocated),
+    ("MostAllocated", simulate::Way::Plain, Scoring::MostAllocated),
+    ("supercargo", simulate::Way::Ladder, Scoring::LeastAllocated),
 ];
 
 /// Pods that are admitted before the scheduler has placed the first: about what a controller creates at once.
 const LEAD: usize = 20;
 
+/// What came of all ways.
+struct Simulated {
+    jobs: usize,
+    nodes: usize,
+    pods: usize,
+    /// See [`simulate::bound`]; of jobs that arrive one after the other nobody needs it.
+    bound: Option<usize>,
+    /// See [`simulate::fluid`].
+    fluid: Option<u64>,
+    /// Of a node, an hour.
+    price: Option<Quantity>,
+    ways: Vec<Way>,
+    moment: bool,
+}
+
+struct Way {
+    name: &'static str,
+    report: Report,
+    bars: Vec<Bar>,
+}
+
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let shape = Shape::read(arguments)?;
+    let jobs = jobs(&arguments.jobs, &shape)?;
     let cluster = Cluster::read(&arguments.paths)?;
-    let jobs = match (&arguments.batch, arguments.pods) {
-        (Some(batch), _) => batch_jobs(batch)?,
-        (None, pods) => (0..pods.unwrap_or(1))
-            .map(|index| job("", &format!("job-{index}"), "scan", &arguments.cpu, &arguments.memory))
-            .collect::<anyhow::Result<_>>()?,
-    };
-    let neighbours = if arguments.scans_only { Neighbours::ScansOnly } else { Neighbours::Any };
-    let reports = WAYS.map(|(name, way, scoring)| {
-        let setting = Setting { way, scoring, neighbours, lead: LEAD };
-        (name, simulate(&cluster.nodes, &cluster.pods, &jobs, &Lifetimes::default(), setting))
-    });
-    let bound = bound(&cluster.nodes, &cluster.pods, &jobs);
+    let simulated = simulate(&cluster, &jobs, &shape, arguments);
     let mut out = io::stdout().lock();
     match arguments.output {
-        Format::Text => print(&mut out, &cluster, &jobs, bound, &reports)?,
-        Format::Json => {
-            let ways: Vec<_> = reports
-                .iter()
-                .map(|(name, report)| {
-                    json!({"way": name, "used": report.used, "woken": report.woken, "pending": report.pending})
-                })
-                .collect();
-            let document = json!({"nodes": cluster.nodes.len(), "jobs": jobs.len(), "bound": bound, "ways": ways});
-            writeln!(out, "{document:#}")?;
-        }
+        Format::Text => text::print(&mut out, &simulated)?,
+        Format::Json => writeln!(out, "{}", safe_json(&format!("{:#}", simulated.document())))?,
+        Format::Svg => out.write_all(svg::draw(&simulated).as_bytes())?,
     }
     out.flush()?;
     Ok(ExitCode::from(CLEAN))
 }
 
-fn print(
-    out: &mut impl Write,
-    cluster: &Cluster,
-    jobs: &[Job],
-    bound: Option<usize>,
-    reports: &[(&str, Report)],
-) -> io::Result<()> {
-    writeln!(out, "{} jobs on {} nodes with {} pods\n", jobs.len(), cluster.nodes.len(), cluster.pods.len())?;
-    writeln!(out, "{:16} {:>10} {:>12} {:>8}", "", "nodes used", "newly woken", "pending")?;
-    for (name, report) in reports {
-        writeln!(out, "{name:16} {:>10} {:>12} {:>8}", report.used, report.woken, report.pending)?;
+fn simulate(cluster: &Cluster, jobs: &[Job], shape: &Shape, arguments: &Arguments) -> Simulated {
+    let Cluster { nodes, pods } = cluster;
+    let recorded = arguments.jobs.arrivals.is_some();
+    let mut progress = Progress::new(WAYS.len() * jobs.len(), "placements");
+    let ways = (0..).zip(WAYS).map(|(index, (name, way, scoring))| {
+        let setting = Setting {
+            way,
+            scoring,
+            neighbours: shape.placement.neighbours,
+            max_per_node: shape.placement.max_per_node,
+            lead: LEAD,
+            learn: true,
+        };
+        let mut arrived = |arrived| progress.at(index * jobs.len() + arrived);
+        let report = simulate::run(nodes, pods, jobs, &Lifetimes::default(), setting, &mut arrived);
+        let bars = simulate::bars(nodes, pods, jobs, &report.places);
+        Way { name, report, bars }
+    });
+    let ways = ways.collect();
+    progress.clear();
+    Simulated {
+        jobs: jobs.len(),
+        nodes: nodes.len(),
+        pods: pods.len(),
+        bound: if recorded { None } else { simulate::bound(nodes, pods, jobs) },
+        fluid: simulate::fluid(nodes, pods, jobs),
+        price: arguments.price,
+        ways,
+        moment: !recorded,
     }
-    match bound {
-        Some(bound) => writeln!(out, "{:16} {:>10} {bound:>12}", "no way does with", "")?,
-        None => writeln!(out, "\nThe nodes do not hold all the jobs at once, however they are placed.")?,
+}
+
+impl Simulated {
+    /// Whether all jobs come at once, so that a picture of that moment says it all.
+    fn is_moment(&self) -> bool {
+        self.moment
     }
-    let score = |wanted: &str| {
-        let found = reports.iter().find(|(name, _)| *name == wanted);
-        found.map(|(_, report)| (report.pending, report.woken, report.used))
-    };
-    if score("podAffinity") <= score("supercargo") {
-        writeln!(out, "\npodAffinity does as well here: a view of the nodes is not needed for these jobs.")?;
-    } else if score("MostAllocated") <= score("supercargo") {
-        writeln!(out, "\nA scheduler set to MostAllocated does as well here, for all pods and without the webhook.")?;
+
+    fn way(&self, name: &str) -> Option<&Way> {
+        self.ways.iter().find(|way| way.name == name)
     }
-    Ok(())
+
+    /// The less the better, by what matters first.
+    fn score(&self, way: &Way) -> (usize, u64, usize, usize) {
+        let report = &way.report;
+        let hours = if self.moment { 0 } else { report.woken_millis };
+        (report.pending, hours, report.woken, report.used)
+    }
+
+    /// What so much node-time costs, ready to be printed.
+    fn cost(&self, millis: u64) -> Option<String> {
+        let hourly = u128::from(self.price?.millis());
+        let thousandths = u64::try_from(hourly * u128::from(millis) / 3_600_000).unwrap_or(u64::MAX);
+        Some(format!("{:>10}", format!("{}.{:02}", thousandths / 1000, thousandths % 1000 / 10)))
+    }
+
+    /// The most nodes that were awake at once, any way.
+    fn highest(&self) -> usize {
+        let timelines = self.ways.iter().flat_map(|way| &way.report.timeline);
+        timelines.map(|(_, nodes)| *nodes).max().unwrap_or_default()
+    }
+
+    /// When the last node fell asleep, in milliseconds.
+    fn end(&self) -> u64 {
+        let timelines = self.ways.iter().filter_map(|way| way.report.timeline.last());
+        timelines.map(|(at, _)| *at).max().unwrap_or_default()
+    }
+
+    fn document(&self) -> Value {
+        let hours = |millis: u64| self.fluid.map(|_| hours(millis).trim_start().to_owned());
+        let way = |way: &Way| {
+            let report = &way.report;
+            let bars: Vec<Value> = way
+                .bars
+                .iter()
+                .map(|bar| json!({"name": &*bar.node, "before": bar.before, "jobs": bar.jobs}))
+                .collect();
+            let timeline: Vec<Value> =
+                report.timeline.iter().map(|(at, nodes)| json!({"millis": at, "awake": nodes})).collect();
+            let mut document = json!({
+                "way": way.name, "used": report.used, "woken": report.woken, "pending": report.pending,
+                "nodes": bars, "timeline": timeline,
+            });
+            if let Some(hours) = hours(report.woken_millis) {
+                document["nodeHours"] = json!(hours);
+                document["cost"] = json!(self.cost(report.woken_millis).map(|cost| cost.trim_start().to_owned()));
+            }
+            document
+        };
+        let ways: Vec<Value> = self.ways.iter().map(way).collect();
+        json!({
+            "nodes": self.nodes, "jobs": self.jobs, "bound": self.bound, "boundNodeHours": self.fluid.and_then(hours), "ways": ways,
+        })
+    }
+}
+
+/// Node-hours, ready to be printed.
+fn hours(millis: u64) -> String {
+    let hundredths = millis / 36_000;
+    format!("{:>11}", format!("{}.{:02}", hundredths / 100, hundredths % 100))
 }
 
 /// What the files say.
@@ -155,7 +267,7 @@ impl Cluster {
         let mut failed = !found.problems.is_empty();
         let mut cluster = Cluster::default();
         for file in &found.files {
-            let text = file.text().map_err(|problem| anyhow::anyhow!("{problem}"))?;
+            let text = file.text().map_err(|problem| anyhow!("{problem}"))?;
             file.documents(&text, Wanted::All, &mut |item| match item {
                 Item::Document(document) => match document.kind.as_str() {
                     "Node" => cluster.nodes.extend(NodeSeen::read(&document.tree)),
@@ -179,22 +291,94 @@ impl Cluster {
     }
 }
 
-fn batch_jobs(path: &Path) -> anyhow::Result<Vec<Job>> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let groups: BTreeMap<String, Vec<BatchJob>> = serde_json::from_str(&text)
-        .with_context(|| format!("{} is no batch, which is lists of jobs by group", path.display()))?;
-    let jobs = groups.iter().flat_map(|(group, jobs)| jobs.iter().map(move |job| (group, job)));
-    jobs.map(|(group, wanted)| job(group, &wanted.job_name, &wanted.image, &wanted.request_cpu, &wanted.request_mem))
-        .collect()
+/// What all jobs have in common.
+struct Shape {
+    placement: Placement,
+    cpu: String,
+    memory: String,
 }
 
-fn job(group: &str, name: &str, image: &str, cpu: &str, memory: &str) -> anyhow::Result<Job> {
-    for amount in [cpu, memory] {
-        quantity::parse(amount).with_context(|| format!("job {name:?}"))?;
+impl Shape {
+    fn read(arguments: &Arguments) -> anyhow::Result<Shape> {
+        let mut shape = Shape { placement: Placement::default(), cpu: "500m".to_owned(), memory: "1Gi".to_owned() };
+        if arguments.scans_only {
+            shape.placement.neighbours = Neighbours::ScansOnly;
+        }
+        if let Some(name) = &arguments.profile {
+            let set = load_policies(&PolicyArguments::at(arguments.policies.clone()))?;
+            let Some(profile) = set.profiles().iter().find(|profile| profile.name == *name) else {
+                let names: Vec<&str> = set.profiles().iter().map(|profile| &*profile.name).collect();
+                bail!("there is no PodProfile {name:?}; there are: {}", names.join(", "));
+            };
+            shape.placement = profile.spec.placement.clone();
+            let requests = &profile.spec.resources.containers.requests;
+            for (resource, to) in [("cpu", &mut shape.cpu), ("memory", &mut shape.memory)] {
+                if let Some(amount) = requests.get(resource) {
+                    to.clone_from(&amount.0);
+                }
+            }
+        }
+        for (typed, to) in [(&arguments.jobs.cpu, &mut shape.cpu), (&arguments.jobs.memory, &mut shape.memory)] {
+            if let Some(amount) = typed {
+                quantity::parse(amount)?;
+                to.clone_from(amount);
+            }
+        }
+        Ok(shape)
     }
-    let pod = json!({
-        "metadata": {"generateName": format!("{name}-"), "namespace": group},
-        "spec": {"containers": [{"image": image, "resources": {"requests": {"cpu": cpu, "memory": memory}}}]},
+
+    /// A pod as it would be admitted.
+    fn pod(&self, group: &str, name: &str, image: &str, cpu: &str, memory: &str) -> Node<'static> {
+        let mut spec = json!({
+            "containers": [{"image": image, "resources": {"requests": {"cpu": cpu, "memory": memory}}}],
+        });
+        if !self.placement.node_selector.is_empty() {
+            spec["nodeSelector"] = json!(self.placement.node_selector);
+        }
+        if !self.placement.tolerations.is_empty() {
+            spec["tolerations"] = json!(self.placement.tolerations);
+        }
+        Node::from(json!({"metadata": {"generateName": format!("{name}-"), "namespace": group}, "spec": spec}))
+    }
+}
+
+fn jobs(arguments: &JobArguments, shape: &Shape) -> anyhow::Result<Vec<Job>> {
+    let millis = |seconds: u32| 1000 * u64::from(seconds);
+    if let Some(path) = &arguments.arrivals {
+        let window = Window { from: arguments.from.map_or(0, millis), length: arguments.length.map(millis) };
+        return arrivals::read(path, window, shape);
+    }
+    let mut jobs = match &arguments.batch {
+        Some(path) => batch_jobs(path, shape)?,
+        None => (0..arguments.pods.unwrap_or(1))
+            .map(|index| job("", shape.pod("", &format!("job-{index}"), "scan", &shape.cpu, &shape.memory)))
+            .collect(),
+    };
+    let runs = arguments.duration.map(millis);
+    for job in &mut jobs {
+        job.runs = runs;
+    }
+    Ok(jobs)
+}
+
+fn batch_jobs(path: &Path, shape: &Shape) -> anyhow::Result<Vec<Job>> {
+    let batch = Text::read(path)?.batch(&[])?;
+    let jobs = batch.groups.iter().flat_map(|group| group.jobs.iter().map(move |job| (&group.name, job)));
+    let jobs = jobs.flat_map(|(group, wanted)| {
+        // As many pods as there are at once.
+        let pods = wanted.parallelism.unwrap_or(1).min(wanted.completions.unwrap_or(u32::MAX));
+        let pod = shape.pod(group, &wanted.name, &wanted.image, &wanted.request_cpu, &wanted.request_memory);
+        (0..pods).map(move |_| job(group, pod.clone()))
     });
-    Ok(Job { pod: Node::from(pod), group: group.to_owned(), arrives: 0, runs: None })
+    Ok(jobs.collect())
+}
+
+fn job(group: &str, pod: Node<'static>) -> Job {
+    Job { pod, group: group.to_owned(), arrives: 0, runs: None }
+}
+
+/// "0.192".
+fn price(typed: &str) -> Result<Quantity, String> {
+    let parsed = quantity::parse(typed).ok().filter(|_| !typed.starts_with('-'));
+    parsed.ok_or_else(|| "write a number such as 0.192".to_owned())
 }

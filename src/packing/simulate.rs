@@ -3,6 +3,7 @@
 //! Deterministic: time is counted in the jobs' own milliseconds, and chance is in the jobs that come in. What the model of the
 //! scheduler leaves out is said in `scheduler.rs`.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -12,13 +13,17 @@ use serde_json::Value;
 
 use super::bound::{Room, unused_nodes};
 use super::fit::{Needs, Term};
-use super::{Karpenter, Ledger, Lifetimes, NodeSeen, Options, Plan, PodSeen, Requests, Store, Uid, plan};
+use super::{Ended, Karpenter, Ledger, Lifetimes, NodeSeen, Options, Plan, PodSeen, Requests, Store, Uid, plan};
 use crate::policy::profile::Neighbours;
 use crate::tree::Node;
 use crate::workload::Pod;
 
+mod bars;
+mod fluid;
 mod scheduler;
 
+pub use bars::{Bar, bars};
+pub use fluid::fluid;
 pub use scheduler::Scoring;
 use scheduler::{Asking, Berth, Scheduler};
 
@@ -44,8 +49,12 @@ pub struct Setting {
     pub scoring: Scoring,
     /// Whether nodes that run other things may be filled.
     pub neighbours: Neighbours,
+    /// The most of the jobs on one node; 0 is no limit.
+    pub max_per_node: u32,
     /// How many pods are admitted before the scheduler has placed the first of them.
     pub lead: usize,
+    /// Whether the planner learns how long jobs run from those that end.
+    pub learn: bool,
 }
 
 /// A pod that comes, and how long it runs.
@@ -72,12 +81,23 @@ pub struct Report {
     pub pending: usize,
     /// For how many milliseconds nodes ran any of the jobs, added up over the nodes.
     pub node_millis: u64,
+    /// The same of the nodes that ran nothing but fixtures before: those that are there for the jobs.
+    pub woken_millis: u64,
+    /// How many of these ran jobs from a time on, in milliseconds.
+    pub timeline: Vec<(u64, usize)>,
     /// The node of each job, in the order in which the jobs were given.
     pub places: Vec<Option<Arc<str>>>,
 }
 
-/// Runs jobs, which are in the order of their arrival, on nodes that run `running` already.
-pub fn run(nodes: &[NodeSeen], running: &[PodSeen], jobs: &[Job], lifetimes: &Lifetimes, setting: Setting) -> Report {
+/// Runs jobs, which are in the order of their arrival, on nodes that run `running` already; `arrived` hears how many have come.
+pub fn run(
+    nodes: &[NodeSeen],
+    running: &[PodSeen],
+    jobs: &[Job],
+    lifetimes: &Lifetimes,
+    setting: Setting,
+    arrived: &mut dyn FnMut(usize),
+) -> Report {
     let mut simulation = Simulation::new(nodes, running, jobs, lifetimes, setting);
     let mut ends: BinaryHeap<Reverse<(u64, usize)>> = BinaryHeap::new();
     let mut queue = VecDeque::new();
@@ -88,6 +108,7 @@ pub fn run(nodes: &[NodeSeen], running: &[PodSeen], jobs: &[Job], lifetimes: &Li
             // Room has come: pods that waited are tried again.
             simulation.schedule(&mut queue, 0, at, &mut ends);
         }
+        arrived(index);
         simulation.admit(index, job.arrives);
         queue.push_back(index);
         let last = jobs.get(index + 1).is_none_or(|next| next.arrives > job.arrives);
@@ -139,13 +160,15 @@ struct Simulation<'s> {
     /// How many of the jobs each runs, and since when.
     busy: Vec<(usize, u64)>,
     ever: HashSet<usize>,
-    node_millis: u64,
+    report: Report,
+    /// Nodes that run jobs and were unused before.
+    awake: usize,
     courses: Vec<Course>,
     jobs: &'s [Job],
     scheduler: Scheduler,
     store: Store,
     ledger: Ledger,
-    lifetimes: &'s Lifetimes,
+    lifetimes: Cow<'s, Lifetimes>,
     setting: Setting,
 }
 
@@ -169,13 +192,14 @@ impl<'s> Simulation<'s> {
             used_before: berths.iter().map(|berth| berth.load.is_used()).collect(),
             busy: vec![(0, 0); berths.len()],
             ever: HashSet::new(),
-            node_millis: 0,
+            report: Report::default(),
+            awake: 0,
             courses: Vec::with_capacity(jobs.len()),
             jobs,
             scheduler: Scheduler::new(setting.scoring),
             store,
             ledger: Ledger::default(),
-            lifetimes,
+            lifetimes: Cow::Borrowed(lifetimes),
             setting,
             berths,
         }
@@ -190,7 +214,7 @@ impl<'s> Simulation<'s> {
             profiles: "scan",
             group: Some(&job.group),
             neighbours: self.setting.neighbours,
-            max_per_node: 0,
+            max_per_node: self.setting.max_per_node,
             karpenter: Karpenter::Ladder,
             volumes: &[],
         };
@@ -199,7 +223,7 @@ impl<'s> Simulation<'s> {
         let mut planned = None;
         if matches!(self.setting.way, Way::Hint | Way::Ladder) {
             let snapshot = self.store.snapshot(now);
-            if let Plan::Ladder(ladder) = plan(&pod, &snapshot, &self.ledger, self.lifetimes, &options, now) {
+            if let Plan::Ladder(ladder) = plan(&pod, &snapshot, &self.ledger, &self.lifetimes, &options, now) {
                 planned = Some(Arc::clone(&ladder.reservation.node));
                 let rungs = if self.setting.way == Way::Hint { 1 } else { ladder.terms.len() };
                 terms.extend(ladder.terms.into_iter().take(rungs));
@@ -224,7 +248,7 @@ impl<'s> Simulation<'s> {
             kind: Some(super::Kind::of(&pod, options.profiles, options.group)),
             ran: None,
         };
-        self.store.apply_pod(seen.clone(), self.lifetimes);
+        self.store.apply_pod(seen.clone(), &self.lifetimes);
         let asking = Asking {
             needs,
             terms: terms.into_iter().map(Node::from).filter_map(|term| weighted(&term)).collect(),
@@ -260,13 +284,28 @@ impl<'s> Simulation<'s> {
         course.seen.node = Some(Arc::clone(&berth.node.name));
         course.seen.started = i64::try_from(at / 1000).ok();
         berth.add(&course.seen, course.asking.group.as_deref());
-        self.store.apply_pod(course.seen.clone(), self.lifetimes);
-        if busy.0 == 0 {
+        self.store.apply_pod(course.seen.clone(), &self.lifetimes);
+        let wakes = busy.0 == 0;
+        if wakes {
             busy.1 = at;
         }
         busy.0 += 1;
         self.ever.insert(place);
+        if wakes && self.was_unused(place) {
+            self.awake += 1;
+            self.mark(at);
+        }
         true
+    }
+
+    fn was_unused(&self, place: usize) -> bool {
+        self.used_before.get(place) == Some(&false)
+    }
+
+    /// Writes down how many nodes are awake.
+    fn mark(&mut self, at: u64) {
+        self.report.timeline.pop_if(|last| last.0 == at);
+        self.report.timeline.push((at, self.awake));
     }
 
     fn end(&mut self, index: usize, at: u64) {
@@ -275,21 +314,32 @@ impl<'s> Simulation<'s> {
         let (Some(berth), Some(busy)) = (self.berths.get_mut(place), self.busy.get_mut(place)) else { return };
         berth.remove(&course.seen, course.asking.group.as_deref());
         busy.0 -= 1;
-        if busy.0 == 0 {
-            self.node_millis += at - busy.1;
+        let slept = (busy.0 == 0).then(|| at - busy.1);
+        let seen = PodSeen { ended: true, ..course.seen.clone() };
+        if let (true, Some(kind), Some(runs)) =
+            (self.setting.learn, seen.kind, self.jobs.get(index).and_then(|job| job.runs))
+        {
+            let seconds = |millis: u64| u32::try_from(millis / 1000).unwrap_or(u32::MAX);
+            self.lifetimes.to_mut().learn(Ended { kind, seconds: seconds(runs), at: i64::from(seconds(at)) });
         }
-        self.store.apply_pod(PodSeen { ended: true, ..course.seen.clone() }, self.lifetimes);
+        self.store.apply_pod(seen, &self.lifetimes);
+        if let Some(millis) = slept {
+            self.report.node_millis += millis;
+            if self.was_unused(place) {
+                self.report.woken_millis += millis;
+                self.awake -= 1;
+                self.mark(at);
+            }
+        }
     }
 
-    fn report(self, pending: usize) -> Report {
+    fn report(mut self, pending: usize) -> Report {
         let name = |course: &Course| Some(Arc::clone(&self.berths.get(course.place?)?.node.name));
-        Report {
-            used: self.ever.len(),
-            woken: self.ever.iter().filter(|place| self.used_before.get(**place) == Some(&false)).count(),
-            pending,
-            node_millis: self.node_millis,
-            places: self.courses.iter().map(name).collect(),
-        }
+        self.report.places = self.courses.iter().map(name).collect();
+        self.report.used = self.ever.len();
+        self.report.woken = self.ever.iter().filter(|place| self.was_unused(**place)).count();
+        self.report.pending = pending;
+        self.report
     }
 }
 

@@ -6,12 +6,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub use self::volumes::VolumeTypes;
 use super::selector::LabelSelector;
 use crate::facts::Namespace;
 use crate::fields::Problems;
 use crate::quantity;
 use crate::tree::escape;
 use crate::workload::Pod;
+
+mod volumes;
 
 /// `spec` of a PodProfile.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -252,19 +255,6 @@ fn known_proxies() -> Vec<String> {
     .to_vec()
 }
 
-/// Volume types that a profile may add: none of them gives a pod more than the namespace or the storage has.
-const VOLUME_TYPES: [&str; 6] = ["persistentVolumeClaim", "emptyDir", "configMap", "ephemeral", "nfs", "csi"];
-
-/// Fields without which a volume of a type means nothing.
-const NEEDED: [(&str, &str); 6] = [
-    ("persistentVolumeClaim", "claimName"),
-    ("configMap", "name"),
-    ("ephemeral", "volumeClaimTemplate"),
-    ("nfs", "server"),
-    ("nfs", "path"),
-    ("csi", "driver"),
-];
-
 /// A compiled PodProfile.
 #[derive(Clone, Debug)]
 pub struct Profile {
@@ -276,7 +266,7 @@ pub struct Profile {
 
 impl Profile {
     /// Checks a spec, reporting every mistake at its pointer.
-    pub(super) fn compile(name: String, spec: PodProfileSpec, problems: &mut Problems) -> Profile {
+    pub(super) fn compile(name: String, spec: PodProfileSpec, types: &VolumeTypes, problems: &mut Problems) -> Profile {
         spec.matches.namespace_selector.check("/spec/match/namespaceSelector", problems);
         spec.matches.pod_selector.check("/spec/match/podSelector", problems);
         check_metadata(&spec, problems);
@@ -292,7 +282,7 @@ impl Profile {
                 check_amounts(&format!("/spec/resources/{role}"), amounts, problems);
             }
         }
-        check_volumes(&spec, problems);
+        volumes::check(&spec, types, problems);
         Profile { name, spec }
     }
 
@@ -398,97 +388,6 @@ fn check_amounts(at: &str, amounts: &Amounts, problems: &mut Problems) {
                     request.0, limit.0
                 ),
             );
-        }
-    }
-}
-
-fn check_volumes(spec: &PodProfileSpec, problems: &mut Problems) {
-    let mut names = Vec::new();
-    for (index, volume) in spec.volumes.iter().enumerate() {
-        let at = format!("/spec/volumes/{index}");
-        match volume.get("name").and_then(Value::as_str) {
-            None | Some("") => problems.add(format!("{at}/name"), "is missing: a volume needs a name"),
-            Some(name) if names.contains(&name) => {
-                problems.add(format!("{at}/name"), format!("{name:?} is there twice"));
-            }
-            Some(name) => {
-                problems.part_name(&format!("{at}/name"), name);
-                names.push(name);
-            }
-        }
-        let sources: Vec<&String> = volume.keys().filter(|key| *key != "name").collect();
-        match sources.as_slice() {
-            [source] if VOLUME_TYPES.contains(&source.as_str()) => {
-                let pointer = format!("{at}/{}", escape(source));
-                match &volume[*source] {
-                    // Without it the API server would refuse every pod that the profile matches.
-                    Value::Object(fields) => {
-                        for (_, field) in NEEDED.iter().filter(|(needing, _)| needing == source) {
-                            let given = match fields.get(*field) {
-                                Some(Value::String(text)) => !text.is_empty(),
-                                Some(Value::Object(map)) => !map.is_empty(),
-                                _ => false,
-                            };
-                            if !given {
-                                problems.add(
-                                    format!("{pointer}/{field}"),
-                                    format!("is missing: a volume of type {source} needs it"),
-                                );
-                            }
-                        }
-                        if let Some(limit) = fields.get("sizeLimit").filter(|_| *source == "emptyDir") {
-                            let text = limit.as_str().map_or_else(|| limit.to_string(), str::to_owned);
-                            problems.quantity(&format!("{pointer}/sizeLimit"), &text);
-                        }
-                    }
-                    _ => problems.add(pointer, "is not a map"),
-                }
-            }
-            [source] => problems.add(
-                format!("{at}/{}", escape(source)),
-                format!("a profile may not add volumes of type {source:?}: write one of {}", VOLUME_TYPES.join(", ")),
-            ),
-            _ => problems.add(at, format!("needs exactly one source: one of {}", VOLUME_TYPES.join(", "))),
-        }
-    }
-    for (index, mount) in spec.volume_mounts.iter().enumerate() {
-        let at = format!("/spec/volumeMounts/{index}");
-        if !names.contains(&mount.volume.as_str()) {
-            problems.add(format!("{at}/volume"), format!("{:?} is none of the profile's volumes", mount.volume));
-        }
-        let plain = mount
-            .mount_path
-            .strip_prefix('/')
-            .is_some_and(|path| path.split('/').all(|part| !matches!(part, "" | "." | "..")) && !path.contains(':'));
-        if !plain {
-            problems.add(
-                format!("{at}/mountPath"),
-                format!("{:?} is no plain absolute path: write one such as /src, without '..', '//', ':' and a '/' at its end", mount.mount_path),
-            );
-        }
-        for (list, names) in [("containers", &mount.containers), ("exceptContainers", &mount.except_containers)] {
-            for (position, name) in names.iter().enumerate() {
-                if !(name == "*" && list == "containers") {
-                    problems.part_name(&format!("{at}/{list}/{position}"), name);
-                }
-            }
-        }
-        if mount.containers.is_empty() {
-            problems
-                .add(format!("{at}/containers"), "is empty: name containers, or leave it out for all app containers");
-        }
-        if let Some(from) = &mount.sub_path_from {
-            problems.label_key(&format!("{at}/subPathFrom/annotation"), &from.annotation);
-            let known = from.prefix.replace("{namespace}", "n");
-            if known.contains(['{', '}', '$']) || known.starts_with('/') || known.split('/').any(|part| part == "..") {
-                problems.add(
-                    format!("{at}/subPathFrom/prefix"),
-                    format!(
-                        "{:?} is no relative path: {{namespace}} is the only placeholder, and '..' is not allowed",
-                        from.prefix
-                    ),
-                );
-            }
         }
     }
 }

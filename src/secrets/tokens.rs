@@ -57,29 +57,30 @@ pub struct Entry {
     parse: Option<fn(&[u8]) -> bool>,
 }
 
-impl Entry {
-    const fn new(
-        id: &'static str,
-        issuer: &'static str,
-        what: &'static str,
-        keywords: &'static [&'static str],
-        pattern: &'static str,
-    ) -> Self {
-        Entry {
-            id,
-            issuer,
-            what,
-            keywords,
-            pattern,
-            back: 0,
-            digits: 0,
-            max: USUAL_MAX,
-            strict: false,
-            check: None,
-            parse: None,
-        }
+/// An entry with nothing out of the ordinary.
+const fn entry(
+    id: &'static str,
+    issuer: &'static str,
+    what: &'static str,
+    keywords: &'static [&'static str],
+    pattern: &'static str,
+) -> Entry {
+    Entry {
+        id,
+        issuer,
+        what,
+        keywords,
+        pattern,
+        back: 0,
+        digits: 0,
+        max: USUAL_MAX,
+        strict: false,
+        check: None,
+        parse: None,
     }
+}
 
+impl Entry {
     const fn back(mut self, bytes: usize) -> Self {
         self.back = bytes;
         self

@@ -332,6 +332,9 @@ impl Metrics {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
     use super::*;
 
     #[test]
@@ -367,5 +370,43 @@ mod tests {
         assert_eq!(metrics.body_bytes_in_flight.get(), 7);
         drop(held);
         assert_eq!(metrics.body_bytes_in_flight.get(), 0);
+    }
+
+    /// The page for operators and the alerts name what there is: all of it, and nothing else.
+    #[test]
+    fn documents_name_the_metrics_that_there_are() {
+        let metrics = Metrics::default();
+        let review =
+            Review { webhook: "mutate", operation: Operation::Create, kind: kind_label("Pod"), decision: "mutated" };
+        metrics.reviewed(review, Duration::from_micros(40));
+        metrics.findings.get_or_create(&FindingLabels { rule: "required-limits", action: "deny" }).inc();
+        metrics.mutations.get_or_create(&MutatorLabels { mutator: "labels" }).inc();
+        metrics.plans.get_or_create(&PlanLabels { outcome: "ladder", reason: "" }).inc();
+        metrics.certificate_ends("server", 0);
+        metrics.fault("deadline");
+        metrics.refused("total");
+        metrics.handshake_failed("tls");
+        let text = metrics.text();
+        let there: BTreeSet<&str> =
+            text.lines().filter_map(|line| line.strip_prefix("# HELP ")?.split(' ').next()).collect();
+
+        let read = |path: &str| {
+            std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).expect("a file of the project")
+        };
+        let page = read("docs/operations.md");
+        let rows = page.lines().filter_map(|line| line.strip_prefix("| `supercargo_")?.split_once('`'));
+        let described: BTreeSet<String> = rows.map(|(name, _)| format!("supercargo_{name}")).collect();
+        assert_eq!(described.iter().map(String::as_str).collect::<BTreeSet<_>>(), there);
+
+        let alerts = read("manifests/monitoring/alerts.yaml");
+        let mut watched = 0;
+        for (at, _) in alerts.match_indices("supercargo_") {
+            let name =
+                alerts[at..].split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).next().unwrap_or_default();
+            let bare = name.trim_end_matches("_total").trim_end_matches("_bucket");
+            assert!(there.contains(bare), "{name}");
+            watched += 1;
+        }
+        assert!(watched > 5, "{watched}");
     }
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Document, File, Item, Marks, Problem, Wanted, find};
-use crate::policy::{self, PolicySet};
+use crate::policy::{self, PolicySet, VolumeTypes};
 use crate::tree::Node;
 
 /// The files of manifests/policies, compiled in.
@@ -37,8 +37,8 @@ pub struct Written {
     marks: Marks,
 }
 
-/// Reads and compiles the policies in a file or folder, or the built-in set; with `only`, just the one of this name.
-pub fn policies(path: Option<&Path>, only: Option<&str>) -> Loaded {
+/// Reads and compiles the policies in a file or folder, or the built-in set, whose profiles may add volumes of these types.
+pub fn policies(path: Option<&Path>, types: &VolumeTypes) -> Loaded {
     let mut loaded = Loaded::default();
     match path {
         None => {
@@ -63,10 +63,7 @@ pub fn policies(path: Option<&Path>, only: Option<&str>) -> Loaded {
             }
         }
     }
-    loaded.compile();
-    if let Some(name) = only {
-        loaded.keep(name);
-    }
+    loaded.compile(types);
     loaded
 }
 
@@ -80,7 +77,8 @@ impl Loaded {
         });
     }
 
-    fn keep(&mut self, name: &str) {
+    /// Keeps the policy of this name only; that there is none is a problem.
+    pub fn keep(&mut self, name: &str) {
         if let Some(set) = self.set.only(name) {
             self.set = set;
         } else if self.problems.is_empty() {
@@ -91,9 +89,9 @@ impl Loaded {
         }
     }
 
-    fn compile(&mut self) {
+    fn compile(&mut self, types: &VolumeTypes) {
         let documents: Vec<_> = self.documents.iter().map(|written| policy::Document { tree: &written.tree }).collect();
-        let (set, errors) = PolicySet::compile(&documents);
+        let (set, errors) = PolicySet::compile(&documents, types);
         self.set = set;
         for error in errors {
             let message = format!("{}: {}: {}", error.policy, error.field, error.message);

@@ -1,7 +1,9 @@
 //! The table of scenarios; each runs alone, in a cluster without nodes, webhooks or namespaces of another.
 
 mod apply;
+mod batch;
 mod cluster;
+mod controllers;
 mod drain;
 mod exemptions;
 mod inspect;
@@ -36,6 +38,11 @@ pub const SCENARIOS: &[(&str, Scenario)] = &[
     ("live_fills_the_nodes_in_use", |plane| Box::pin(live::fills_the_nodes_in_use(plane))),
     ("live_two_replicas_plan_as_one", |plane| Box::pin(live::two_replicas_plan_as_one(plane))),
     ("live_a_restart_forgets_nothing", |plane| Box::pin(live::a_restart_forgets_nothing(plane))),
+    ("batch_runs_to_its_end_with_and_without_the_webhook", |plane| {
+        Box::pin(batch::runs_to_its_end_with_and_without_the_webhook(plane))
+    }),
+    ("batch_says_why_jobs_are_refused", |plane| Box::pin(batch::says_why_jobs_are_refused(plane))),
+    ("batch_waits_for_nodes_and_quotas", |plane| Box::pin(batch::waits_for_nodes_and_quotas(plane))),
     ("inspect_refuses_the_bad_examples", |plane| Box::pin(inspect::refuses_the_bad_examples(plane))),
     ("inspect_gives_programs_the_causes", |plane| Box::pin(inspect::gives_programs_the_causes(plane))),
     ("apply_examples_twice", |plane| Box::pin(apply::examples_twice(plane))),
@@ -45,6 +52,8 @@ pub const SCENARIOS: &[(&str, Scenario)] = &[
     ("owners_judges_subresources", |plane| Box::pin(owners::judges_subresources(plane))),
     ("owners_keeps_network_labels", |plane| Box::pin(owners::keeps_network_labels(plane))),
     ("owners_deletion_always_works", |plane| Box::pin(owners::deletion_always_works(plane))),
+    ("controllers_each_kind_is_judged_once", |plane| Box::pin(controllers::each_kind_is_judged_once(plane))),
+    ("controllers_cron_jobs_go_on", |plane| Box::pin(controllers::cron_jobs_go_on(plane))),
     ("namespaces_limit_ranges_speak_first", |plane| Box::pin(namespaces::limit_ranges_speak_first(plane))),
     ("namespaces_pod_level_resources_stay", |plane| Box::pin(namespaces::pod_level_resources_stay(plane))),
     ("namespaces_other_injectors_get_along", |plane| Box::pin(namespaces::other_injectors_get_along(plane))),

@@ -5,6 +5,7 @@ use std::path::Path;
 use assert_cmd::Command;
 use tempfile::TempDir;
 
+mod batch;
 mod check;
 mod fingerprints;
 mod formats;

@@ -5,6 +5,8 @@
 // `found(json!({…}))` reads better than `found(&json!({…}))`, a hundred times over.
 #![allow(clippy::needless_pass_by_value)]
 
+#[cfg(feature = "cluster")]
+mod batch;
 mod cli;
 mod corpus;
 mod documents;

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 use supercargo::engine::{Engine, Facts, Outcome, Settings};
 use supercargo::facts::Namespace;
-use supercargo::policy::{Document, PolicyError, PolicySet};
+use supercargo::policy::{Document, PolicyError, PolicySet, VolumeTypes};
 use supercargo::review;
 use supercargo::tree::Node;
 
@@ -129,7 +129,7 @@ pub fn compile(mut policies: Vec<Value>) -> (PolicySet, Vec<PolicyError>) {
     }
     let trees: Vec<Node<'_>> = policies.into_iter().map(Node::from).collect();
     let documents: Vec<Document<'_>> = trees.iter().map(|tree| Document { tree }).collect();
-    PolicySet::compile(&documents)
+    PolicySet::compile(&documents, &VolumeTypes::default())
 }
 
 /// An AdmissionReview in the making.

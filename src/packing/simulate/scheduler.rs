@@ -1,7 +1,7 @@
 //! A model of kube-scheduler 1.36: filter, sample, score, pick.
 //!
 //! Filters are those of `fit.rs`. Scores are NodeResourcesFit, NodeResourcesBalancedAllocation, NodeAffinity, TaintToleration,
-//! and InterPodAffinity for one group a pod, with the default weights, as facts/packing.md §1 has them from the source.
+//! and InterPodAffinity for one group a pod, with the default weights, as the source has them.
 //! Left out: ImageLocality (every node has the image, or none), PodTopologySpread (skipped for pods of Jobs), preemption, and
 //! that filters run in parallel, so that the real sample may be a few nodes larger.
 

@@ -29,7 +29,7 @@ fn nodes(count: usize) -> Vec<NodeSeen> {
     (0..count).filter_map(|index| NodeSeen::read(&Node::from(node(index)))).collect()
 }
 
-/// As in facts/packing.md: 200 to 1000 millicores, half a gibibyte to two.
+/// 200 to 1000 millicores, half a gibibyte to two.
 fn jobs(chance: &mut Chance, count: usize) -> Vec<Job> {
     let job = |index: usize| {
         let requests = json!({"cpu": format!("{}m", chance.between(200, 1000)), "memory": format!("{}Mi", chance.between(512, 2048))});
@@ -84,28 +84,12 @@ fn day(chance: &mut Chance, count: usize, median: f64, lifetimes: &mut Lifetimes
     jobs
 }
 
-/// The node-milliseconds that would do if pods were fluid.
-fn fluid(jobs: &[Job]) -> f64 {
-    let mut events = Vec::new();
-    for job in jobs {
-        let amounts = Requests::of(&Pod::new("", &job.pod)).amounts;
-        let (cpu, memory) = (amounts.cpu as f64 / 4000.0, amounts.memory as f64 / (16.0 * 1024.0 * 1024.0 * 1024.0));
-        events.push((job.arrives, cpu, memory));
-        events.push((job.arrives + job.runs.unwrap(), -cpu, -memory));
-    }
-    events.sort_by_key(|(at, ..)| *at);
-    let (mut cpu, mut memory, mut since, mut sum) = (0.0_f64, 0.0_f64, 0, 0.0);
-    for (at, more_cpu, more_memory) in events {
-        sum += (at - since) as f64 * cpu.max(memory);
-        since = at;
-        cpu += more_cpu;
-        memory += more_memory;
-    }
-    sum
+fn run(nodes: &[NodeSeen], running: &[PodSeen], jobs: &[Job], lifetimes: &Lifetimes, setting: Setting) -> Report {
+    super::run(nodes, running, jobs, lifetimes, setting, &mut |_| {})
 }
 
 const fn setting(way: Way, scoring: Scoring) -> Setting {
-    Setting { way, scoring, neighbours: Neighbours::Any, lead: 20 }
+    Setting { way, scoring, neighbours: Neighbours::Any, max_per_node: 0, lead: 20, learn: false }
 }
 
 /// Nodes over five seeds, and the bound.
@@ -145,7 +129,7 @@ const LADDER: Setting = setting(Way::Ladder, Scoring::LeastAllocated);
 const MOST: Setting = setting(Way::Plain, Scoring::MostAllocated);
 const BOTH: Setting = setting(Way::Ladder, Scoring::MostAllocated);
 
-/// DESIGN §6, "Evidence": measured on a real scheduler, here with other seeds on the model. What the model says may differ by
+/// What a real scheduler did, here with other seeds on the model. What the model says may differ by
 /// a node a run; what it must not do is turn the table round.
 #[test]
 fn the_model_repeats_what_the_real_scheduler_did_on_few_nodes() {
@@ -171,7 +155,7 @@ fn the_model_repeats_what_the_real_scheduler_did_on_many_nodes() {
     }
 }
 
-/// §6: "nodes are chosen so that pods that end together sit together."
+/// Nodes are chosen so that pods that end together sit together.
 #[test]
 fn known_lifetimes_save_node_seconds() {
     let (mut without, mut with) = (0, 0);
@@ -214,7 +198,8 @@ fn table() {
                 let (mut known, mut chance) = (Lifetimes::default(), Chance(seed));
                 let jobs = day(&mut chance, count, median, &mut known);
                 let lifetimes = if learned { known } else { Lifetimes::default() };
-                run(&nodes(80), &[], &jobs, &lifetimes, setting).node_millis as f64 / fluid(&jobs)
+                run(&nodes(80), &[], &jobs, &lifetimes, setting).node_millis as f64
+                    / fluid(&nodes(80), &[], &jobs).unwrap() as f64
             };
             let mean = |learned| (1..=4).map(|seed| ratio(seed, learned)).sum::<f64>() / 4.0;
             print!("; churn {median} s: {:.3}, lifetimes known {:.3}", mean(false), mean(true));

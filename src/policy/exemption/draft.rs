@@ -126,7 +126,7 @@ mod tests {
     use super::*;
     use crate::finding::{Action, Subject};
     use crate::fingerprint::Key;
-    use crate::policy::{Document, PolicySet};
+    use crate::policy::{Document, PolicySet, VolumeTypes};
     use crate::tree::Node;
 
     fn finding(container: Option<&str>, key: Option<&str>) -> Finding {
@@ -153,7 +153,7 @@ mod tests {
             })
             .collect();
         let documents: Vec<_> = trees.iter().map(|tree| Document { tree }).collect();
-        let (set, errors) = PolicySet::compile(&documents);
+        let (set, errors) = PolicySet::compile(&documents, &VolumeTypes::default());
         assert_eq!(errors, [], "{draft}");
         set
     }

@@ -2,18 +2,8 @@
 //!
 //! Data only; the columns are those of [`Entry`], the engine is `tokens.rs`.
 
-use super::Entry;
 use super::checksum::zuplo;
-const fn t(
-    id: &'static str,
-    issuer: &'static str,
-    what: &'static str,
-    keywords: &'static [&'static str],
-    pattern: &'static str,
-) -> Entry {
-    Entry::new(id, issuer, what, keywords, pattern)
-}
-
+use super::{Entry, entry as t};
 /// One line an entry.
 #[rustfmt::skip] // one line an entry
 pub(super) const ENTRIES: &[Entry] = &[

@@ -37,10 +37,14 @@ pub async fn install_twice_and_uninstall(plane: &ControlPlane) -> Result<()> {
     let used: Vec<&Value> = replicas.iter().map(|pod| &pod["spec"]["nodeName"]).collect();
     ensure!(used.len() == 2 && used[0] != used[1], "the replicas are on {used:?}");
 
-    // cert-manager is not here, so its overlay is built and not applied.
-    ensure!(!kustomize(plane, "manifests/overlays/cert-manager").await?.is_empty(), "an empty overlay");
-    let overlay = path(&repository("manifests/overlays/mtls"))?;
-    kubectl(&["apply", "--dry-run=server", "-k", &overlay]).await.context("the mTLS overlay")?;
+    // cert-manager and the Prometheus operator are not here, so what is for them is built and not applied.
+    for folder in ["manifests/overlays/cert-manager", "manifests/monitoring"] {
+        ensure!(!kustomize(plane, folder).await?.is_empty(), "{folder} is empty");
+    }
+    for overlay in ["fingerprints", "mtls", "policies"] {
+        let folder = path(&repository("manifests/overlays").join(overlay))?;
+        kubectl(&["apply", "--dry-run=server", "-k", &folder]).await.context(overlay)?;
+    }
 
     kubectl(&["delete", "mutatingwebhookconfiguration,validatingwebhookconfiguration", "zz-supercargo"]).await?;
     let install = path(&repository("manifests/install"))?;

@@ -105,6 +105,10 @@ pub async fn webhook_away(plane: &ControlPlane) -> Result<()> {
     let pods: Api<Pod> = Api::namespaced(plane.admin(), &open);
     let pod = pods.create(&create, &object(scan_pod("scan"))?).await.context("a pod, fail open")?;
     ensure!(pod.spec.is_some_and(|spec| spec.affinity.is_none()), "equipped by a webhook that is gone");
+    // What our alert looks at.
+    let metrics = plane.kubectl(User::Admin, &["get", "--raw", "/metrics"], None).await?.success()?;
+    let passed = r#"apiserver_admission_webhook_fail_open_count{name="mutate.supercargo.dev""#;
+    ensure!(metrics.contains(passed), "the API server does not count what passes unjudged");
     let maps: Api<ConfigMap> = Api::namespaced(plane.admin(), &closed);
     let map = object(json!({"metadata": {"name": "settings"}, "data": {"LOG_LEVEL": "info"}}))?;
     maps.create(&create, &map).await.context("ConfigMaps never fail closed")?;

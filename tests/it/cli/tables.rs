@@ -46,6 +46,26 @@ fn mistakes_in_policies_have_a_place() {
 }
 
 #[test]
+fn a_volume_type_is_granted_by_whoever_runs_the_command() {
+    let host = "apiVersion: supercargo.dev/v1alpha1\nkind: PodProfile\nmetadata: {name: cache}\nspec: {match: {}, \
+                volumes: [{name: cache, hostPath: {path: /var/cache}}], volumeMounts: [{volume: cache, mountPath: /cache}]}\n";
+    let pod = "{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{name: c, image: i}]}}";
+    let here = folder(&[("p.yaml", host), ("pod.yaml", pod)]);
+    let refused = run(here.path(), &["policies", "check", "p.yaml"], "");
+    assert_eq!(refused.code, 1);
+    assert!(refused.err.contains("--allow-volume-type hostPath"), "{}", refused.err);
+    let granted = ["--allow-volume-type", "hostPath"];
+    assert_eq!(run(here.path(), &[&["policies", "check", "p.yaml"][..], &granted].concat(), "").code, 0);
+    let mutate = ["mutate", "--policies", "p.yaml", "-o", "yaml", "pod.yaml"];
+    let mutated = run(here.path(), &[&mutate[..], &granted].concat(), "");
+    assert_eq!(mutated.code, 0, "{}", mutated.err);
+    assert!(mutated.out.contains("path: /var/cache"), "{}", mutated.out);
+    let unknown = run(here.path(), &["policies", "check", "p.yaml", "--allow-volume-type", "gitRepo"], "");
+    assert_eq!(unknown.code, 2);
+    assert!(unknown.err.contains("hostPath"), "{}", unknown.err);
+}
+
+#[test]
 fn the_built_in_policies_are_listed() {
     let here = folder(&[]);
     let list = run(here.path(), &["policies", "list"], "");
