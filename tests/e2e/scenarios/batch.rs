@@ -20,8 +20,8 @@ use crate::webhook::program;
 /// The groups of [`jobs`].
 const GROUPS: [&str; 2] = ["night", "pull request #7"];
 
-/// The example and two groups run to their end without the webhook and with it; with it each group is packed by a label of its
-/// own, and the Jobs are gone when that was asked for.
+/// The example and two groups run to their end without the webhook and with it; with it each pod has its group's label and
+/// names nodes, and the Jobs are gone when that was asked for.
 pub async fn runs_to_its_end_with_and_without_the_webhook(plane: &ControlPlane) -> Result<()> {
     let namespace = scan_namespace(plane, "batch").await?;
     nodes(plane, "node", 6, "4", "16Gi", 110).await?;
@@ -38,9 +38,11 @@ pub async fn runs_to_its_end_with_and_without_the_webhook(plane: &ControlPlane) 
     ensure!(packed < alone, "packed on {packed} nodes, {alone} without the webhook");
     for pod in &pods {
         let group = &pod["metadata"]["labels"]["batchjobs-group"];
-        let terms = &pod["spec"]["affinity"]["podAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"];
-        let selected = &terms[0]["podAffinityTerm"]["labelSelector"]["matchLabels"]["batchjobs-group"];
-        ensure!(group == selected && group.is_string(), "the pods of {group} are packed by {selected}");
+        let planned = &pod["metadata"]["annotations"]["supercargo.dev/placement"];
+        let terms = &pod["spec"]["affinity"]["nodeAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"];
+        let named = &terms[0]["preference"]["matchFields"][0]["values"][0];
+        ensure!(group.is_string(), "a pod without group: {pod}");
+        ensure!(planned == named && named.is_string(), "the pods of {group} name {named}, planned was {planned}");
     }
     let placed = installed.webhook.metric("supercargo_mutations_total", &[("mutator", "placement")]).await?;
     ensure!(placed >= 16, "{placed} pods were placed, say the metrics");
