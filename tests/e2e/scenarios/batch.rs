@@ -20,8 +20,8 @@ use crate::webhook::program;
 /// The groups of [`jobs`].
 const GROUPS: [&str; 2] = ["night", "pull request #7"];
 
-/// The example and two groups run to their end without the webhook and with it; with it each group is packed by a label of its
-/// own, and the Jobs are gone when that was asked for.
+/// The example and two groups run to their end without the webhook and with it; with it each pod has its group's label and
+/// names nodes, and the Jobs are gone when that was asked for.
 pub async fn runs_to_its_end_with_and_without_the_webhook(plane: &ControlPlane) -> Result<()> {
     let namespace = scan_namespace(plane, "batch").await?;
     nodes(plane, "node", 6, "4", "16Gi", 110).await?;
