@@ -114,6 +114,9 @@ pub(super) fn at(text: &str, key: Range<usize>) -> Option<Assignment> {
     }
     let key_quote = reader.quote();
     if key_quote.is_some() {
+        if let Some(found) = argument(text, &key, line, Reader { bytes, at: reader.at }) {
+            return Some(found);
+        }
         reader.eat(b']');
     }
     let after_name = reader.at;
@@ -364,6 +367,29 @@ fn sibling(text: &str, key: Range<usize>, mut reader: Reader<'_>) -> Option<Assi
     let blanks = reader.bytes[reader.at..ahead(&reader)].iter().take_while(|b| b.is_ascii_whitespace()).count();
     reader.at += blanks;
     reader.next_is(b"<value>").then(|| element(text, key, reader.at + b"<value>".len()))?
+}
+
+/// `define('DB_PASSWORD', 'x')`, `setProperty("password", "x")`: a name and a value as arguments of what sets one to the other.
+fn argument(text: &str, key: &Range<usize>, line: &[u8], mut reader: Reader<'_>) -> Option<Assignment> {
+    const SETTERS: [&[u8]; 4] = [b"define", b"setproperty", b"setenv", b"putenv"];
+    let callee = line
+        .strip_suffix(b"'")
+        .or_else(|| line.strip_suffix(b"\""))?
+        .trim_ascii_end()
+        .strip_suffix(b"(")?
+        .trim_ascii_end();
+    let ends =
+        |name: &&[u8]| callee.len() >= name.len() && callee[callee.len() - name.len()..].eq_ignore_ascii_case(name);
+    if !SETTERS.iter().any(ends) {
+        return None;
+    }
+    reader.skip_blanks();
+    reader.eat(b',').then_some(())?;
+    reader.skip_blanks();
+    let quote = reader.quote()?;
+    let found = quoted(text, key.clone(), reader.at, quote)?;
+    let rest = &reader.bytes[found.value.end + 1..];
+    rest[..rest.len().min(8)].trim_ascii_start().starts_with(b")").then_some(found)
 }
 
 /// `variable "db_password" { default = "x" }` of Terraform.

@@ -38,7 +38,8 @@ pub(super) fn pair(name: &str, value: &str, manner: Manner) -> Option<Secret> {
     let doubted = weak::is_weak_beside(value, name)
         || key::denies(name)
         || manner != Manner::Field && random::is_typed(value.as_bytes())
-        || head != Head::Password && (issued::contradicts(name, value) || issued::is_timestamp(value));
+        || head != Head::Password
+            && (issued::contradicts(name, value) || issued::is_timestamp(value) || issued::is_cut_uuid(value));
     let certainty = if doubted { Certainty::Weak } else { secret.certainty };
     Some(Secret { certainty, ..secret })
 }

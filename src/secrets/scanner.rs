@@ -306,7 +306,7 @@ fn follow(text: &str, lead: Lead, hit: &Range<usize>, meter: &mut Meter) -> Opti
             let found = tokens::at(text.as_bytes(), hit, index, meter)?;
             let kind = Kind { issuer: found.entry.issuer, what: found.entry.what };
             let prefix = found.entry.prefix();
-            let certainty = if found.published { Certainty::Weak } else { Certainty::Certain };
+            let certainty = if found.void { Certainty::Weak } else { Certainty::Certain };
             Some((found.range, Secret { kind, prefix, certainty, doubtful: found.doubtful }))
         }
         Lead::Url => meter.spend(64).then(|| urls::at(text, hit)).flatten(),

@@ -69,6 +69,7 @@ fn config(key: &str, value: &str) -> Json {
     json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": {key: value}})
 }
 
+mod near;
 mod properties;
 mod surfaces;
 
@@ -199,7 +200,8 @@ fn a_bot_token_of_discord() {
         let number = base64::engine::general_purpose::STANDARD_NO_PAD.encode(number);
         format!("{number}.{}.{}", "Gh4xQ2", concat!("Zk3pQ9xL0vRt7Wm", "Y2nBc8HdS5jGfA1eUq"))
     };
-    assert_eq!(one(&env("SETTING", &token("1122334455667788990"))).kind, "Discord bot token");
+    assert_eq!(one(&env("SETTING", &token("1029481395959110085"))).kind, "Discord bot token");
+    assert!(found(&env("SETTING", &token("123456789012345678"))).is_empty(), "a number that counts is a sample's");
     assert!(found(&env("SETTING", &token("no number at all 1"))).is_empty());
 }
 

@@ -183,7 +183,7 @@ pub(super) fn is_expression(value: &str) -> bool {
         || (has("[") && has("]"))
         || has("->")
         || has("=>")
-        || has("==")
+        || value.trim_end_matches('=').contains("==")
         || has("::")
         || has(" + ")
         || has("||")

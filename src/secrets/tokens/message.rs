@@ -10,7 +10,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     t("slack-bot", "Slack", "bot token", &["xoxb-"], r"xoxb-[[:alnum:]]{8,14}-[\w-]{10,80}"),
     t("slack-user", "Slack", "user token", &["xoxp-", "xoxe-", "xoxs-", "xoxo-"], r"xox[peso]-\d{6,14}-(?:\d+-){0,3}[\w-]{10,200}"),
     t("slack-legacy", "Slack", "workspace token", &["xoxa-", "xoxr-"], r"xox[ar]-(?:\d-)?[[:alnum:]]{8,48}(?:-[[:alnum:]-]{4,80})?"),
-    t("slack-app", "Slack", "app-level token", &["xapp-"], r"(?i)xapp-\d-[a-z0-9]+-\d+-[a-z0-9]+").max(160),
+    t("slack-app", "Slack", "app-level token", &["xapp-"], r"(?i)xapp-\d-[a-z0-9]{8,14}-\d{8,16}-[0-9a-f]{58,66}").max(160),
     t("slack-config", "Slack", "configuration token", &["xoxe.xox"], r"(?i)xoxe\.xox[bp]-\d-[a-z0-9]{120,200}"),
     t("slack-config-refresh", "Slack", "configuration refresh token", &["xoxe-"], r"(?i)xoxe-\d-[a-z0-9]{120,200}"),
     t("slack-session", "Slack", "session cookie", &["xoxd-", "xoxc-"], r"xox[dc]-[\w/+%=-]{60,260}"),
