@@ -33,6 +33,9 @@ pub(super) fn pair(name: &str, value: &str, manner: Manner) -> Option<Secret> {
     if value::is_no_secret(value) || placeholder::is_placeholder(value) || value.eq_ignore_ascii_case(name) {
         return None;
     }
+    if manner != Manner::Field && value::is_pattern(value) {
+        return None;
+    }
     let secret = by_head(head, value, manner)?;
     // `accounts-pwd` under ACCOUNTS_PASSWORD.
     let doubted = weak::is_weak_beside(value, name)

@@ -85,6 +85,8 @@ fn is_template(value: &str) -> bool {
 
 /// The address of a secret in a store, or its ciphertext.
 pub(super) fn is_store(value: &str) -> bool {
+    // "@file:/run/secrets/db" of those that mark a reference by an at sign.
+    let value = if value.starts_with("@Microsoft") { value } else { value.strip_prefix('@').unwrap_or(value) };
     #[rustfmt::skip] // a list of words
     const STARTS: &[&str] = &[
         "vault:", "arn:", "ENC[", "ENC(", "@Microsoft.KeyVault(", "!vault", "$ANSIBLE_VAULT", "{cipher}", "AQICAH", "AgA", "AgB", "awskms:",

@@ -11,8 +11,8 @@ use super::leads::{self, Lead};
 use super::meter::Meter;
 use super::site::Site;
 use super::{
-    Certainty, Detection, Kind, Options, Scanned, Secret, Surface, Value, assignment, encoded, fix, placeholder, shell,
-    structured, tokens, urls,
+    Certainty, Detection, Kind, Options, Scanned, Secret, Surface, Value, assignment, encoded, expression, fix,
+    placeholder, shell, structured, tokens, urls,
 };
 
 /// More findings help nobody, and each costs an allocation or five.
@@ -84,6 +84,7 @@ impl<'f> Scanner<'f> {
         if value.len() > 4096 || !leads::names_a_secret(key) {
             return false;
         }
+        let value = literal(value);
         let Some(secret) = named(key, value, manner) else { return false };
         self.report(site, None, None, value, secret);
         true
@@ -101,6 +102,7 @@ impl<'f> Scanner<'f> {
 
     /// A password at a place that says so by itself: `mysql -pX`, a line of `.pgpass`.
     pub(super) fn password(&mut self, site: &Site<'_>, inner: Option<&str>, value: &str, line: Option<usize>) -> bool {
+        let value = literal(value);
         let Some(secret) = classify::pair("password", value, Manner::Line) else { return false };
         self.report(site, inner, line, value, secret);
         true
@@ -169,7 +171,7 @@ impl<'f> Scanner<'f> {
         if classify::head(&on.text[name.clone()]).is_none() || is_in_a_reference(on.text, name.start) {
             return;
         }
-        let Some(found) = assignment::at(on.text, name) else { return };
+        let Some(found) = assignment::at(on.text, name, &mut self.meter) else { return };
         if !self.meter.spend(weighing(found.value.len())) {
             return;
         }
@@ -188,10 +190,16 @@ impl<'f> Scanner<'f> {
         let manner = if whole { Manner::Field } else { found.manner };
         let (range, secret) = match first(value, &mut self.meter) {
             Some((range, secret)) => (found.value.start + range.start..found.value.start + range.end, secret),
-            None => match self.below(value).or_else(|| named(key, value, manner)) {
-                Some(secret) => (found.value.clone(), secret),
-                None => return,
-            },
+            None => {
+                let inner = expression::literal(value);
+                // Only a string of its own is what an expression falls back to.
+                let manner = if inner.is_some() { Manner::Quoted } else { manner };
+                let inner = inner.unwrap_or(0..value.len());
+                match self.below(value).or_else(|| named(key, &value[inner.clone()], manner)) {
+                    Some(secret) => (found.value.start + inner.start..found.value.start + inner.end, secret),
+                    None => return,
+                }
+            }
         };
         let key = key.to_owned();
         self.report_in(on, Some(&key), range, secret);
@@ -238,9 +246,12 @@ impl<'f> Scanner<'f> {
             return;
         }
         let Some(value) = on.text.get(range.clone()) else { return };
-        let found = first(value, &mut self.meter).map(|(_, secret)| secret);
-        if let Some(secret) = found.or_else(|| classify::pair("password", value, Manner::Line)) {
-            self.report_in(on, Some(inner), range, secret);
+        if let Some((_, secret)) = first(value, &mut self.meter) {
+            return self.report_in(on, Some(inner), range, secret);
+        }
+        let fallback = expression::literal(value).unwrap_or(0..value.len());
+        if let Some(secret) = classify::pair("password", &value[fallback.clone()], Manner::Line) {
+            self.report_in(on, Some(inner), range.start + fallback.start..range.start + fallback.end, secret);
         }
     }
 
@@ -323,6 +334,11 @@ fn follow(text: &str, lead: Lead, hit: &Range<usize>, meter: &mut Meter) -> Opti
 /// What it costs to weigh a value of so many bytes: the shortest are told at once.
 fn weighing(bytes: usize) -> usize {
     bytes + if bytes < 4 { 96 } else { VALUE }
+}
+
+/// What a value falls back to, or the value itself.
+fn literal(value: &str) -> &str {
+    expression::literal(value).map_or(value, |range| &value[range])
 }
 
 /// Whether the name at `at` is a part of a store's address: `arn:aws:secretsmanager:...:secret:db-x7`.

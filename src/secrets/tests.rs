@@ -69,6 +69,7 @@ fn config(key: &str, value: &str) -> Json {
     json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": {key: value}})
 }
 
+mod idioms;
 mod near;
 mod properties;
 mod surfaces;
@@ -398,6 +399,12 @@ fn work_grows_with_the_text_and_no_faster() {
         "Q~",
         "0123456789:AA",
         "{\"password\":{\"token\":\"a\"},",
+        "password=f(",
+        "password=\"$(",
+        "${PASSWORD:-",
+        "${PASSWORD:-${A:-",
+        "password='f('",
+        "password=f('\"",
     ] {
         let work = |bytes: usize| all(&config("f", &piece.repeat(bytes / piece.len()))).1;
         let (one, two) = (work(20_000), work(40_000));
@@ -430,6 +437,8 @@ fn our_own_sources_hold_no_known_token() {
         include_str!("tokens/money.rs"),
         include_str!("tokens/observe.rs"),
         include_str!("classify.rs"),
+        include_str!("expression.rs"),
+        include_str!("tests/idioms.rs"),
         include_str!("structured.rs"),
         include_str!("weak.rs"),
         include_str!("shell.rs"),

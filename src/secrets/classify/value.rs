@@ -175,11 +175,13 @@ pub(super) fn is_prose(value: &str) -> bool {
             || !random::is_random(value.as_bytes()))
 }
 
-/// Program text: a call, an index, a member, an operator.
+/// Program text: a call, an index, a member, an operator, a pattern.
 pub(super) fn is_expression(value: &str) -> bool {
     let bytes = value.as_bytes();
     let has = |needle: &str| value.contains(needle);
     (has("(") && has(")"))
+        || calls(value)
+        || is_pattern(value)
         || (has("[") && has("]"))
         || has("->")
         || has("=>")
@@ -196,6 +198,27 @@ pub(super) fn is_expression(value: &str) -> bool {
             Some(b'$' | b'[' | b'{' | b'(' | b'*' | b'&' | b'|' | b'>' | b'<' | b'%' | b'=' | b',')
         )
         || (has(".") && bytes.iter().all(|b| b.is_ascii_alphabetic() || b"._".contains(b)))
+}
+
+/// A call whose end stands elsewhere: a name and the bracket right behind it.
+fn calls(value: &str) -> bool {
+    let Some((name, _)) = value.split_once('(') else { return false };
+    name.len() >= 3
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.:!".contains(&b))
+        && random::looks_like_name(name.as_bytes())
+}
+
+/// What a regular expression matches a password with, or puts in its place: `\S+`, `.*`, `[^&]+`, `\1`.
+pub(super) fn is_pattern(value: &str) -> bool {
+    let quantified = |class: &str| {
+        value
+            .match_indices(class)
+            .any(|(at, _)| matches!(value.as_bytes().get(at + class.len()), Some(b'+' | b'*' | b'{')))
+    };
+    let begins = |class: &str| value.starts_with(class);
+    [r"\S", r"\w", r"\d", r"\s", "%S", "%w"].into_iter().any(quantified)
+        || [".*", ".+", "[^", "(?", r"\K", r"\("].into_iter().any(begins)
+        || matches!(value.as_bytes(), [b'\\', b'0'..=b'9', ..])
 }
 
 /// Only these characters are in keys and tokens.
