@@ -250,6 +250,7 @@ fn adversarial() {
         ("names and values", "<name>password</name><value></value>".into()),
         ("variables", "variable \"password\" {\n".into()),
         ("identified", "identified by '".into()),
+        ("values without end", "token=f-".into()),
         ("calls", "password=f(".into()),
         ("calls and quotes", "password=f('\"".into()),
         ("substitutions", "password=\"$(".into()),

@@ -99,7 +99,28 @@ pub(super) fn name(bytes: &[u8], hit: &Range<usize>) -> Result<Range<usize>, usi
     if start < hit.start && start > 0 && bytes[start - 1] == b'\\' && b"nrt".contains(&bytes[start]) {
         start += 1;
     }
+    if bytes[start..end].eq_ignore_ascii_case(b"key") {
+        start = qualified(bytes, start);
+    }
     Ok(start..end)
+}
+
+/// Where "Old Private Key" begins, whose last word stands at `start`: a key alone says nothing of what it is.
+fn qualified(bytes: &[u8], start: usize) -> usize {
+    const KINDS: [&[u8]; 7] = [b"api", b"private", b"access", b"secret", b"encryption", b"signing", b"unseal"];
+    const MOST: usize = 4;
+    let is_kind = |word: &[u8]| KINDS.iter().any(|kind| kind.eq_ignore_ascii_case(word));
+    let mut from = start;
+    for words in 0..MOST {
+        let Some(before) = bytes[..from].strip_suffix(b" ") else { break };
+        let len = before.iter().rev().take(MAX_KEY).take_while(|b| in_name(**b)).count();
+        let word = &before[before.len() - len..];
+        if word.is_empty() || !word.iter().all(u8::is_ascii_alphabetic) || (words == 0 && !is_kind(word)) {
+            break;
+        }
+        from = before.len() - len;
+    }
+    from
 }
 
 /// The assignment to the name at `key`.

@@ -40,6 +40,7 @@ pub(super) fn pair(name: &str, value: &str, manner: Manner) -> Option<Secret> {
     // `accounts-pwd` under ACCOUNTS_PASSWORD.
     let doubted = weak::is_weak_beside(value, name)
         || key::denies(name)
+        || placeholder::says_sample(value)
         || manner != Manner::Field && random::is_typed(value.as_bytes())
         || head != Head::Password
             && (issued::contradicts(name, value) || issued::is_timestamp(value) || issued::is_cut_uuid(value));

@@ -8,6 +8,8 @@ use super::meter::Meter;
 
 /// Longer program text is nobody's value.
 const MAX: usize = 1024;
+/// Brackets in brackets; deeper ones are hardly a value, and looking for their end would cost more than it is worth.
+const NESTED: usize = 16;
 /// An expansion in an expansion in an expansion.
 const DEPTH: usize = 4;
 
@@ -31,6 +33,8 @@ pub(super) fn extent(bytes: &[u8], stops: &[u8], meter: &mut Meter) -> usize {
         }
         at += 1;
     }
+    // A line of nothing but names would be read from each of them again.
+    meter.spend(at * 2);
     with_fallback(bytes, at)
 }
 
@@ -48,32 +52,44 @@ fn opens(bytes: &[u8], at: usize) -> bool {
 /// Behind the bracket that closes the one at `open`. Quotes hide brackets; a line may only end within a substitution, or right behind
 /// the bracket that opens.
 pub(super) fn close(bytes: &[u8], open: usize, meter: &mut Meter) -> Option<usize> {
-    let end = bytes.len().min(open + MAX);
+    let bytes = &bytes[..bytes.len().min(open + MAX)];
     let substitution = open > 0 && bytes[open - 1] == b'$';
     let lines = substitution || bytes.get(open + 1) == Some(&b'\n');
-    let found = closing(&bytes[..end], open, lines);
-    meter.spend(found.map_or(end, |found| found) - open).then_some(())?;
-    found
+    let found = closing(bytes, open, lines);
+    let (Ok(end) | Err(end)) = found;
+    // Twice what plain scanning costs.
+    meter.spend((end - open) * 2).then_some(())?;
+    found.ok()
 }
 
-fn closing(bytes: &[u8], open: usize, lines: bool) -> Option<usize> {
-    let mut expected = Vec::with_capacity(8);
+/// Where it closes; or where the search ended in vain.
+fn closing(bytes: &[u8], open: usize, lines: bool) -> Result<usize, usize> {
+    let (mut expected, mut depth) = ([0; NESTED], 0);
     let mut quotes = [true; 2];
     let mut at = open;
     while let Some(byte) = bytes.get(at) {
+        let closer = match byte {
+            b'(' => Some(b')'),
+            b'[' => Some(b']'),
+            b'{' => Some(b'}'),
+            b'`' if depth == 0 => Some(b'`'),
+            _ => None,
+        };
+        if let Some(closer) = closer {
+            *expected.get_mut(depth).ok_or(at)? = closer;
+            depth += 1;
+            at += 1;
+            continue;
+        }
         match byte {
-            b'\\' => at += 1,
-            b'\n' if !lines => return None,
-            b'(' => expected.push(b')'),
-            b'[' => expected.push(b']'),
-            b'{' => expected.push(b'}'),
-            b'`' if expected.is_empty() => expected.push(b'`'),
-            byte if expected.last() == Some(byte) => {
-                expected.pop();
-                if expected.is_empty() {
-                    return Some(at + 1);
+            b'\n' if !lines => return Err(at),
+            byte if depth > 0 && expected[depth - 1] == *byte => {
+                depth -= 1;
+                if depth == 0 {
+                    return Ok(at + 1);
                 }
             }
+            b'\\' => at += 1,
             quote @ (b'"' | b'\'') => {
                 // "don't": an apostrophe without a second one is none. Looked for in vain once, it is not looked for again.
                 let kind = usize::from(*quote == b'"');
@@ -85,7 +101,7 @@ fn closing(bytes: &[u8], open: usize, lines: bool) -> Option<usize> {
         }
         at += 1;
     }
-    None
+    Err(bytes.len())
 }
 
 /// Operators that put another value in the place of a missing one.

@@ -192,6 +192,16 @@ fn says_replace(value: &str) -> bool {
         || joined.starts_with("replacewith")
 }
 
+/// Whether a value says of itself that it is a sample: one word for a sample and one for what it would be a sample of, each standing alone
+/// ("fake_api_key_1a2b", "test-token-9x"). A password of several words may have either, hardly both.
+pub(super) fn says_sample(value: &str) -> bool {
+    const SAMPLES: [&str; 9] = ["fake", "dummy", "mock", "test", "sample", "demo", "example", "invalid", "your"];
+    const THINGS: [&str; 7] = ["key", "apikey", "token", "secret", "password", "credential", "credentials"];
+    let words = || value.split(|c: char| !c.is_ascii_alphanumeric());
+    let any = |list: &[&str]| words().any(|word| list.iter().any(|known| known.eq_ignore_ascii_case(word)));
+    value.len() <= 64 && any(&SAMPLES) && any(&THINGS)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -154,6 +154,12 @@ fn jumbled(part: &[u8]) -> bool {
     if digits == 0 {
         return mixed_case_jumble(part) || (part.len() >= 20 && !reads_like_words(part));
     }
+    let tail = part.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    let stem = &part[..part.len() - tail];
+    // "keyFromConfig1": a name with a number at its end is a name.
+    if digits == tail && tail <= 4 && stem.len() >= 8 {
+        return mixed_case_jumble(stem) || !reads_like_words(stem);
+    }
     if digits <= 2 && part.len() >= 12 && !reads_like_words(part) {
         return true;
     }

@@ -77,7 +77,7 @@ impl<'f> Scanner<'f> {
             return true;
         }
         self.meter.spend(key.len());
-        if let Some(secret) = structured::discord(value) {
+        if let Some(secret) = structured::discord(value).or_else(|| structured::mailgun(value)) {
             self.report(site, None, None, value, secret);
             return true;
         }
@@ -357,8 +357,11 @@ fn is_in_a_reference(text: &str, at: usize) -> bool {
 /// Layer E. A value with the prefix of a known issuer that is not of its format is only warned of: the issuer would not know it.
 fn named(key: &str, value: &str, manner: Manner) -> Option<Secret> {
     let secret = classify::pair(key, value, manner)?;
-    let certainty =
-        if tokens::is_misshapen(value) || structured::is_misshapen(value) { Certainty::Weak } else { secret.certainty };
+    let certainty = if tokens::is_misshapen(key, value) || structured::is_misshapen(value) {
+        Certainty::Weak
+    } else {
+        secret.certainty
+    };
     Some(Secret { certainty, ..secret })
 }
 

@@ -181,6 +181,15 @@ pub(super) fn discord(value: &str) -> Option<Secret> {
     .then(|| Secret { kind: Kind { issuer: "Discord", what: "bot token" }, ..certain("bot token") })
 }
 
+/// Whether a value is a private key of Mailgun's: hexadecimal digits, 32 and eight and eight.
+pub(super) fn mailgun(value: &str) -> Option<Secret> {
+    let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+    let fits = value.len() == 50
+        && value.bytes().enumerate().all(|(at, b)| if matches!(at, 32 | 41) { b == b'-' } else { hex(b) })
+        && !random::is_filler(value.as_bytes());
+    fits.then(|| Secret { kind: Kind { issuer: "Mailgun", what: "API key" }, ..certain("API key") })
+}
+
 /// Whether a value has the looks of a JSON web token; asked of values that are none.
 pub(super) fn is_misshapen(value: &str) -> bool {
     value.starts_with("eyJ") && value.bytes().filter(|byte| *byte == b'.').count() == 2

@@ -280,17 +280,30 @@ fn inside_a_name(text: &[u8], at: usize) -> bool {
     at.checked_sub(2).is_some_and(|two| b"_-".contains(&text[two + 1]) && text[two].is_ascii_alphanumeric())
 }
 
-/// Whether a value begins with a prefix that only one issuer uses, but is no token of its: cut off, mistyped, made up. Asked of
-/// values that are no token of any entry.
-pub(super) fn is_misshapen(value: &str) -> bool {
-    let bytes = value.as_bytes();
-    entries().flat_map(|entry| entry.keywords.iter().filter(|_| entry.back == 0)).any(|keyword| {
-        let (body, end) = keyword.as_bytes().split_at(keyword.len() - 1);
-        (body.len() >= 3 || *keyword == "sk-")
-            && b"-_.".contains(&end[0])
-            && bytes.starts_with(keyword.as_bytes())
-            && !COMMON.iter().any(|word| word.as_bytes() == body)
+/// Whether a value begins as an issuer's token and is none: cut off, mistyped, made up. Asked of values that are no token of any entry. A
+/// prefix has to be of one issuer alone, or `name` has to say whose it is.
+pub(super) fn is_misshapen(name: &str, value: &str) -> bool {
+    let mut letters = name.to_ascii_lowercase();
+    letters.retain(|c| c.is_ascii_alphanumeric());
+    let begins = |keyword: &&&str| value.starts_with(**keyword) && value.len() > keyword.len();
+    entries().filter(|entry| entry.back == 0).any(|entry| {
+        entry.keywords.iter().filter(begins).any(|keyword| is_distinctive(keyword) || names_issuer(&letters, entry))
     })
+}
+
+/// Whether a prefix is of one issuer alone: a word of its own with a separator after it, or letters that no word begins with.
+fn is_distinctive(keyword: &str) -> bool {
+    let (body, end) = keyword.as_bytes().split_at(keyword.len() - 1);
+    let separated = (body.len() >= 3 || keyword == "sk-")
+        && b"-_.".contains(&end[0])
+        && !COMMON.iter().any(|word| word.as_bytes() == body);
+    separated || (keyword.len() >= 5 && keyword.bytes().any(|b| b.is_ascii_digit()))
+}
+
+/// Whether a name, of which only letters and digits are left, has the first word of the issuer's name in it.
+fn names_issuer(letters: &str, entry: &Entry) -> bool {
+    let first = entry.issuer.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
+    first.len() >= 3 && letters.contains(&first.to_ascii_lowercase())
 }
 
 /// "AppConfigurationAccessTokenHere": words where the issuer puts random letters.

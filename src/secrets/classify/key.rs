@@ -116,7 +116,7 @@ const KEY_NOT_OF: &[&str] = &[
     "record", "ordering", "sharding", "distribution", "aggregation", "event", "queue", "exchange", "binding", "attribute", "claim", "param",
     "parameter", "header", "query", "path", "url", "item", "list", "array", "set", "hashmap", "tree", "trie", "kv", "consul", "etcd", "zookeeper",
     "redis", "locale", "language", "lang", "dashboard", "panel", "metric", "series", "time", "date", "certificate", "cert", "ca", "known",
-    "authorized", "trusted", "verification", "verify",
+    "authorized", "trusted", "verification", "verify", "kms", "cmk", "cmek",
 ];
 
 /// Words before the head that turn it into a switch, a rule or a digest: `ALLOW_EMPTY_PASSWORD`, `passwordReset`, `checksum`.
@@ -194,7 +194,9 @@ fn noun(last: &str, before: &[&str]) -> Option<Head> {
     if ends(&["secret"], last) {
         return Some(Head::Secret);
     }
-    if ends(&["token"], last) || (is(&["pat"], last) && !before.is_empty()) {
+    // SonarQube's scanner takes its token as `sonar.login`.
+    let login = is(&["login"], last) && ends(&["sonar"], previous);
+    if ends(&["token"], last) || (is(&["pat"], last) && !before.is_empty()) || login {
         return (!is(TOKEN_NOT_OF, previous)).then_some(Head::Token);
     }
     if ends(KEY_ENDS, last) {

@@ -44,6 +44,9 @@ pub(super) fn is_no_secret(value: &str) -> bool {
         ]
         .iter()
         .any(|start| value.starts_with(start))
+        || is_tagged(value)
+        || is_member(value)
+        || is_call(value)
         || value.contains(".svc") && value.contains('.') && !value.contains(' ') && is_host(value)
 }
 
@@ -219,6 +222,37 @@ pub(super) fn is_pattern(value: &str) -> bool {
     [r"\S", r"\w", r"\d", r"\s", "%S", "%w"].into_iter().any(quantified)
         || [".*", ".+", "[^", "(?", r"\K", r"\("].into_iter().any(begins)
         || matches!(value.as_bytes(), [b'\\', b'0'..=b'9', ..])
+}
+
+/// YAML's tags of what is put in later: `!Ref DbPassword`, `!vault |`, `!secret db_password`.
+fn is_tagged(value: &str) -> bool {
+    let tag = value.strip_prefix('!').and_then(|rest| rest.split_once(' '));
+    tag.is_some_and(|(tag, _)| !tag.is_empty() && tag.bytes().all(|b| b.is_ascii_alphabetic() || b == b'!'))
+}
+
+/// A member of what programs and templates keep their settings in: `var.db_password2`, `config.smtp.pass1`.
+fn is_member(value: &str) -> bool {
+    #[rustfmt::skip] // a list of words
+    const ROOTS: &[&str] = &[
+        "var", "vars", "local", "locals", "data", "module", "each", "self", "this", "config", "cfg", "conf", "settings", "options", "opts", "args", "params", "props",
+        "env", "process", "os", "sys", "app", "ctx", "context", "req", "request", "inputs", "outputs", "steps", "secrets", "values", "user", "state",
+    ];
+    let mut parts = value.split('.');
+    let name = |part: &str| {
+        part.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+            && random::looks_like_name(part.as_bytes())
+    };
+    parts.next().is_some_and(|root| ROOTS.contains(&root)) && value.contains('.') && parts.all(name)
+}
+
+/// A call, as a whole: `os.getenv("X")`, `new Secret()`, `base64encode(var.x)`.
+fn is_call(value: &str) -> bool {
+    let Some((callee, arguments)) = value.strip_suffix(')').and_then(|rest| rest.split_once('(')) else { return false };
+    let callee = callee.strip_prefix("new ").unwrap_or(callee);
+    let names = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.".contains(&b));
+    let quoted = arguments.starts_with(['"', '\'']);
+    callee.len() >= 3 && names(callee) && random::looks_like_name(callee.as_bytes()) && (quoted || names(arguments))
 }
 
 /// Only these characters are in keys and tokens.

@@ -125,6 +125,61 @@ fn a_uuid_that_lost_digits_is_only_warned_of() {
     assert!(refused(&env("SHOP_SECRET_KEY", &uuid("13343bb4"))), "some issuers' last group");
 }
 
+/// Any entry of the table: what begins as its issuer's and does not go on so, where the name says whose it is.
+#[test]
+fn a_piece_of_the_named_issuers_token_is_only_warned_of() {
+    for (name, prefix, whole) in [
+        ("DATABRICKS_TOKEN", concat!("da", "pi"), 32),
+        ("ELEVENLABS_API_KEY", concat!("s", "k_"), 48),
+        ("GITLAB_RUNNER_TOKEN", concat!("GR13", "48941"), 20),
+        ("GOOGLE_API_KEY", concat!("AI", "za"), 35),
+    ] {
+        let hex = "8c5a7657fc397e114def1b51dd520410ad50ece61e30b642";
+        assert!(refused(&env(name, &format!("{prefix}{}", &hex[..whole]))), "{name}");
+        assert_eq!(certainty(&env(name, &format!("{prefix}{}", &hex[..whole - 1]))), Some(Certainty::Weak), "{name}");
+        assert!(refused(&env("SHOP_TOKEN", &format!("s{}", &hex[..whole - 1]))), "a prefix of nobody's");
+    }
+}
+
+#[test]
+fn what_is_put_in_later_is_no_secret() {
+    for value in [
+        "!Ref DbPassword1",
+        "!vault |",
+        "var.db_password2",
+        "config.smtp.password1",
+        "apiKeyFromConfig1",
+        "os.getenv(\"DB_PASSWORD_1\")",
+        "new Password1()",
+    ] {
+        for name in ["API_KEY", "DB_PASSWORD"] {
+            // A name in camel case may be a password; it is none of a machine's.
+            if name == "DB_PASSWORD" && value.starts_with("api") {
+                continue;
+            }
+            assert_eq!(certainty(&env(name, value)), None, "{name}={value}");
+            assert_eq!(certainty(&config("f", &format!("{name}: {value}\n"))), None, "{name}: {value}");
+        }
+    }
+    assert!(refused(&env("DB_PASSWORD", "vary.Kx9(2)w")), "nothing that a program says");
+}
+
+#[test]
+fn a_value_that_calls_itself_a_sample_is_only_warned_of() {
+    for value in [concat!("fake_api_", "key_1a2b3c4d"), concat!("test-token", "-abc123xyz9")] {
+        assert_eq!(certainty(&env("API_KEY", value)), Some(Certainty::Weak), "{value}");
+    }
+    assert!(refused(&env("API_KEY", &format!("test-{}", &BODY[..24]))));
+}
+
+/// A key of a key management service never leaves it; what is written down is its id.
+#[test]
+fn the_id_of_a_managed_key_is_no_secret() {
+    let id = concat!("60e62a63-b257", "-4c01-ad19-6cc53c664ce4");
+    assert_eq!(certainty(&env("KMS_KEY", id)), None);
+    assert!(refused(&env("SIGNING_KEY", id)));
+}
+
 // === what is one, and was taken for less ===
 
 #[test]
@@ -175,4 +230,23 @@ fn formats_with_more_than_a_prefix() {
         assert!(refused(&config("f", &secret)), "{}", &secret[..8]);
         assert_eq!(certainty(&config("f", &other)), None, "{}", &other[..8]);
     }
+}
+
+#[test]
+fn names_with_blanks() {
+    for line in ["Private Key: ", "Vapid Private Key: ", "  unseal key: "] {
+        assert!(refused(&config("f", &format!("{line}{}\n", &BODY[..43]))), "{line}");
+    }
+    for line in ["Not Vapid Private Key: ", "Public Key: ", "the key: "] {
+        assert_eq!(certainty(&config("f", &format!("{line}{}\n", &BODY[..43]))), None, "{line}");
+    }
+}
+
+#[test]
+fn keys_that_have_no_prefix() {
+    let hex = "8c5a7657fc397e114def1b51dd520410ad50ece61e30b642";
+    assert!(refused(&env("SETTING", &format!("{}-{}-{}", &hex[..32], &hex[32..40], &hex[40..]))));
+    assert_eq!(certainty(&env("SETTING", &format!("{}-{}-{}", &hex[..32], &hex[32..40], &hex[41..]))), None);
+    assert!(refused(&config("f", &format!("sonar-scanner -Dsonar.login={}\n", &hex[..40]))));
+    assert_eq!(certainty(&config("f", &format!("-Dsonar.projectKey={}\n", &hex[..40]))), None);
 }

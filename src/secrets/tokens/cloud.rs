@@ -36,7 +36,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     t("upcloud", "UpCloud", "API token", &["ucat_"], r"ucat_[[:alnum:]]{26,40}"),
     t("backblaze", "Backblaze", "application key", &["K00"], r"K00\d[\w/+]{27}").strict(),
     t("yandex-api-key", "Yandex Cloud", "API key", &["AQVN"], r"AQVN[\w-]{35,38}").strict(),
-    t("yandex-iam", "Yandex Cloud", "IAM token", &["t1."], r"t1\.[A-Z0-9a-z_-]{50,400}[=]{0,2}\.[\w-]{86}[=]{0,2}").max(510),
+    t("yandex-iam", "Yandex Cloud", "IAM token", &["t1."], r"t1\.[A-Z0-9a-z_-]{1,400}[=]{0,2}\.[\w-]{86}[=]{0,2}").max(510),
     t("yandex-aws", "Yandex Cloud", "static access key", &["YCA"], r"YC[AP][\w-]{22,38}").strict(),
     t("cloudflare-origin-ca", "Cloudflare", "origin CA key", &["v1.0-"], r"v1\.0-[0-9a-f]{24}-[0-9a-f]{146}"),
     t("cloudflare-token-2", "Cloudflare", "API token", &["cfat_", "cfut_", "cfk_"], r"cf(?:at|ut|k)_[[:alnum:]]{40,60}"),

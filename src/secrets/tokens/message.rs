@@ -20,7 +20,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     t("teams-webhook", "Microsoft Teams", "webhook", &["webhook.office.com/", "outlook.office.com/webhook"], r"(?:webhook\.office\.com/webhookb2|outlook\.office\.com/webhook)/UUID@UUID/IncomingWebhook/[[:alnum:]]{32}/UUID").max(330),
     t("google-chat-webhook", "Google Chat", "webhook", &["chat.googleapis.com/v1/spaces/"], r"chat\.googleapis\.com/v1/spaces/[\w-]{8,20}/messages\?key=[\w%-]{30,60}&token=[\w%=-]{30,60}"),
     t("twilio-api-key", "Twilio", "API key", &["SK"], r"SK[[:xdigit:]]{32}"),
-    t("sendgrid", "SendGrid", "API key", &["SG."], r"SG\.[\w=-]{20,24}\.[\w=-]{39,50}|SG\.[\w=-]{66}"),
+    t("sendgrid", "SendGrid", "API key", &["SG."], r"SG\.[\w=-]{22}\.[\w=-]{43}|SG\.[\w=-]{66}"),
     t("mailgun", "Mailgun", "API key", &["key-"], r"key-[0-9a-f]{32}"),
     t("mailchimp", "Mailchimp", "API key", &["-us"], r"[0-9a-f]{32}-us\d{1,2}").back(32),
     t("mandrill", "Mandrill", "API key", &["md-"], r"md-[\w-]{22}").strict(),
