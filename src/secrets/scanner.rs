@@ -70,7 +70,7 @@ impl<'f> Scanner<'f> {
 
     /// A name and its value, judged by all layers. Whether something was found.
     pub(super) fn pair(&mut self, site: &Site<'_>, key: &str, value: &str, manner: Manner) -> bool {
-        if value.is_empty() {
+        if value.is_empty() || is_for_browsers(key, value) {
             return false;
         }
         if self.text(site, value) || self.decoded(site, value) {
@@ -168,7 +168,8 @@ impl<'f> Scanner<'f> {
             Err(end) => return on.named = end,
         };
         on.named = name.end;
-        if classify::head(&on.text[name.clone()]).is_none() || is_in_a_reference(on.text, name.start) {
+        let public = classify::is_public(&on.text[name.clone()]);
+        if !public && classify::head(&on.text[name.clone()]).is_none() || is_in_a_reference(on.text, name.start) {
             return;
         }
         let Some(found) = assignment::at(on.text, name, &mut self.meter) else { return };
@@ -178,6 +179,9 @@ impl<'f> Scanner<'f> {
         let (Some(key), Some(value)) = (on.text.get(found.key.clone()), on.text.get(found.value.clone())) else {
             return;
         };
+        if is_for_browsers(key, value) {
+            return on.taken = found.value.end;
+        }
         // What stands around a PEM block says more than its name: left to its own lead.
         if value.contains("-----BEGIN ") {
             return;
@@ -232,8 +236,10 @@ impl<'f> Scanner<'f> {
         if texts.len() != words.len() {
             return;
         }
-        if let Some((word, from)) = shell::password(&texts) {
-            let range = words[word].start + from..words[word].end;
+        if let Some((word, range)) = shell::password(&texts) {
+            let start = words[word].start;
+            self.password_in(on, name.trim(), start + range.start..start + range.end);
+        } else if let Some(range) = shell::from_stdin(on.text, &words) {
             self.password_in(on, name.trim(), range);
         }
     }
@@ -334,6 +340,11 @@ fn follow(text: &str, lead: Lead, hit: &Range<usize>, meter: &mut Meter) -> Opti
 /// What it costs to weigh a value of so many bytes: the shortest are told at once.
 fn weighing(bytes: usize) -> usize {
     bytes + if bytes < 4 { 96 } else { VALUE }
+}
+
+/// Whether a key of Google's, whose form is the same for servers and for pages, is meant for pages by its name.
+fn is_for_browsers(name: &str, value: &str) -> bool {
+    value.len() < 64 && value.trim_start_matches(['"', '\'']).starts_with("AIza") && classify::is_public(name)
 }
 
 /// What a value falls back to, or the value itself.

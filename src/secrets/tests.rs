@@ -72,6 +72,7 @@ fn config(key: &str, value: &str) -> Json {
 mod idioms;
 mod near;
 mod properties;
+mod public;
 mod surfaces;
 
 const PASSWORD: &str = concat!("Wq7!k", "d9Zx");
@@ -439,6 +440,7 @@ fn our_own_sources_hold_no_known_token() {
         include_str!("classify.rs"),
         include_str!("expression.rs"),
         include_str!("tests/idioms.rs"),
+        include_str!("tests/public.rs"),
         include_str!("structured.rs"),
         include_str!("weak.rs"),
         include_str!("shell.rs"),

@@ -31,6 +31,13 @@ pub(super) fn is_no_secret(value: &str) -> bool {
             "pk_live_",
             "pk_test_",
             "pk.eyJ",
+            "phc_",
+            "alias/",
+            "SHA256:",
+            // SubjectPublicKeyInfo of P-256, Ed25519 and RSA in base64.
+            "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE",
+            "MCowBQYDK2VwAyEA",
+            "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8A",
             "Mid-client-",
             "SB-Mid-client-",
             "sb_publishable_",
@@ -47,7 +54,43 @@ pub(super) fn is_no_secret(value: &str) -> bool {
         || is_tagged(value)
         || is_member(value)
         || is_call(value)
+        || is_address(value)
         || value.contains(".svc") && value.contains('.') && !value.contains(' ') && is_host(value)
+}
+
+/// What everybody may know by its form: an account or a contract of Ethereum, a key of AWS KMS, a browser's token of Datadog.
+fn is_address(value: &str) -> bool {
+    let hex = |start: &str, digits: usize| {
+        value
+            .strip_prefix(start)
+            .is_some_and(|rest| rest.len() == digits && rest.bytes().all(|b| b.is_ascii_hexdigit()))
+    };
+    hex("0x", 40) || hex("mrk-", 32) || hex("pub", 32)
+}
+
+/// A list of settings: `jwt,priv-key=/etc/jwt.pem,sign-method=RS256`. What is secret among them has a name of its own there.
+pub(super) fn is_settings(value: &str) -> bool {
+    let word = |text: &str| {
+        text.starts_with(|c: char| c.is_ascii_alphabetic())
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
+    };
+    let setting = |part: &str| match part.split_once('=') {
+        Some((name, value)) => {
+            name.len() >= 2 && word(name) && random::looks_like_name(name.as_bytes()) && !value.is_empty()
+        }
+        None => word(part) && random::looks_like_name(part.as_bytes()),
+    };
+    value.contains(',') && value.contains('=') && value.split(',').all(setting)
+}
+
+/// The fingerprint of a public key: pairs or groups of hexadecimal digits, or the number that GnuPG knows a key by.
+pub(super) fn is_fingerprint(value: &str) -> bool {
+    let digits = value.bytes().filter(u8::is_ascii_hexdigit).count();
+    let grouped = value.split([':', ' ']).filter(|group| !group.is_empty()).all(|group| matches!(group.len(), 2 | 4));
+    let whole = value.strip_prefix("0x").unwrap_or(value);
+    let upper = whole.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_uppercase());
+    digits + value.matches([':', ' ']).count() == value.len() && grouped && matches!(digits, 32 | 40 | 64)
+        || upper && matches!(whole.len(), 16 | 32 | 40) && whole.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 fn is_switch(value: &str) -> bool {
