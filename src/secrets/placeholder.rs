@@ -85,14 +85,14 @@ fn is_template(value: &str) -> bool {
 
 /// The address of a secret in a store, or its ciphertext.
 pub(super) fn is_store(value: &str) -> bool {
-    // "@file:/run/secrets/db" of those that mark a reference by an at sign.
-    let value = if value.starts_with("@Microsoft") { value } else { value.strip_prefix('@').unwrap_or(value) };
     #[rustfmt::skip] // a list of words
     const STARTS: &[&str] = &[
         "vault:", "arn:", "ENC[", "ENC(", "@Microsoft.KeyVault(", "!vault", "$ANSIBLE_VAULT", "{cipher}", "AQICAH", "AgA", "AgB", "awskms:",
         "secretsmanager:", "ssm:", "keyvault:", "secret:", "env:", "file:", "kms:", "age-encryption.org", "sops:", "valueFrom", "secretKeyRef", "sm:",
         "gcp:secretmanager", "k8s:", "op:",
     ];
+    // "@file:/run/secrets/db" of those that mark a reference by an at sign.
+    let value = if value.starts_with("@Microsoft") { value } else { value.strip_prefix('@').unwrap_or(value) };
     if let Some(start) = STARTS.iter().find(|start| value.starts_with(**start)) {
         // SealedSecret ciphertext has no separator to know it by, but its length.
         return !(start.starts_with("Ag") || *start == "AQICAH") || value.len() >= 150;

@@ -192,22 +192,24 @@ impl<'f> Scanner<'f> {
             && found.key.start == 0
             && found.value.end == on.text.len();
         let manner = if whole { Manner::Field } else { found.manner };
-        let (range, secret) = match first(value, &mut self.meter) {
-            Some((range, secret)) => (found.value.start + range.start..found.value.start + range.end, secret),
-            None => {
-                let inner = expression::literal(value);
-                // Only a string of its own is what an expression falls back to.
-                let manner = if inner.is_some() { Manner::Quoted } else { manner };
-                let inner = inner.unwrap_or(0..value.len());
-                match self.below(value).or_else(|| named(key, &value[inner.clone()], manner)) {
-                    Some(secret) => (found.value.start + inner.start..found.value.start + inner.end, secret),
-                    None => return,
-                }
-            }
-        };
+        let Some((range, secret)) = self.weigh(key, value, manner) else { return };
+        let range = found.value.start + range.start..found.value.start + range.end;
         let key = key.to_owned();
         self.report_in(on, Some(&key), range, secret);
         on.taken = on.taken.max(found.value.end);
+    }
+
+    /// What all layers say of a value in a text, and where in it.
+    fn weigh(&mut self, key: &str, value: &str, manner: Manner) -> Option<(Range<usize>, Secret)> {
+        if let Some(found) = first(value, &mut self.meter) {
+            return Some(found);
+        }
+        // What an expression falls back to is a string of its own.
+        let literal = expression::literal(value);
+        let manner = if literal.is_some() { Manner::Quoted } else { manner };
+        let range = literal.unwrap_or(0..value.len());
+        let secret = self.below(value).or_else(|| named(key, &value[range.clone()], manner))?;
+        Some((range, secret))
     }
 
     /// The password of a command whose name stands at `hit`.

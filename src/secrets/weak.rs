@@ -60,7 +60,7 @@ pub(super) fn is_weak(value: &str) -> bool {
 /// What people write where a secret will be, and leave: never the name of an object that holds one.
 #[rustfmt::skip] // a list of words
 const LEFT: &[&str] = &[
-    "changeme", "changeit", "changethis", "changemeplease", "pleasechangeme", "supersecret", "verysecret", "topsecret", "mysecret", "mysupersecret",
+    "changeme", "changeit", "changethis", "changemeplease", "pleasechangeme", "supersecret", "verysecret", "topsecret", "mysupersecret",
     "notsosecret", "s3cret", "s3cr3t", "letmein", "qwerty", "insecure", "keyboardcat",
 ];
 
@@ -72,7 +72,7 @@ pub(super) fn is_left(value: &str, signs: bool) -> bool {
     let stem = letters.trim_end_matches(|c: char| c.is_ascii_digit() || c == '!');
     LEFT.contains(&stem)
         || stem.contains("supersecret") && is_weak(value)
-        || signs && (stem == "secret" || stem == "password")
+        || signs && ["secret", "mysecret", "password"].contains(&stem)
 }
 
 /// The same, with the words of `beside` (a key, a user, a host) as known words too: `accounts-pwd` of user `accounts-admin`.

@@ -152,6 +152,7 @@ fn what_was_left_as_it_came_is_warned_of() {
     let names = [
         ("DB_SECRET", "postgres-secret"),
         ("TLS_SECRET", "web-tls"),
+        ("TLS_SECRET", "my-secret"),
         ("PASSWORD_SECRET", "my-password-secret"),
         ("AUTH_SECRET_KEY", "password"),
         ("DB_PASSWORD", "set-by-ci"),
