@@ -54,8 +54,7 @@ pub(super) fn pair(name: &str, value: &str, manner: Manner) -> Option<Secret> {
         || placeholder::says_sample(value)
         || placeholder::may_order(value)
         || manner != Manner::Field && random::is_typed(value.as_bytes())
-        || head != Head::Password
-            && (issued::contradicts(name, value) || issued::is_timestamp(value) || issued::is_cut_uuid(value));
+        || head != Head::Password && issued::would_not_be_known(name, value);
     let certainty = if doubted { Certainty::Weak } else { secret.certainty };
     Some(Secret { certainty, ..secret })
 }

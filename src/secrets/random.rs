@@ -104,6 +104,11 @@ pub(super) fn contains_ignoring_case(text: &[u8], needle: &[u8]) -> bool {
     text.windows(needle.len().max(1)).any(|window| window.eq_ignore_ascii_case(needle))
 }
 
+/// The letters and digits of a name, in lower case: however it is written, it names the same.
+pub(super) fn letters_of(name: &str) -> String {
+    name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
+}
+
 /// How many different bytes there are.
 pub(super) fn distinct(bytes: &[u8]) -> usize {
     let mut seen = [0u64; 4];

@@ -283,8 +283,7 @@ fn inside_a_name(text: &[u8], at: usize) -> bool {
 /// Whether a value begins as an issuer's token and is none: cut off, mistyped, made up. Asked of values that are no token of any entry. A
 /// prefix has to be of one issuer alone, or `name` has to say whose it is.
 pub(super) fn is_misshapen(name: &str, value: &str) -> bool {
-    let mut letters = name.to_ascii_lowercase();
-    letters.retain(|c| c.is_ascii_alphanumeric());
+    let letters = random::letters_of(name);
     let begins = |keyword: &&&str| value.starts_with(**keyword) && value.len() > keyword.len();
     entries().filter(|entry| entry.back == 0).any(|entry| {
         entry.keywords.iter().filter(begins).any(|keyword| is_distinctive(keyword) || names_issuer(&letters, entry))

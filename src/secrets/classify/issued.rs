@@ -3,6 +3,8 @@
 //! Says whether a value can be what a key with an issuer's name in it calls for. One that cannot was cut off or made up: the issuer would
 //! not know it. Lists an issuer only where its documentation fixes the whole form.
 
+use crate::secrets::random::letters_of;
+
 /// The form of what an issuer hands out.
 enum Form {
     /// So many lower-case hexadecimal digits.
@@ -17,11 +19,13 @@ enum Form {
     Telegram,
     /// So many characters of base64, without padding.
     Base64(usize),
+    /// Anything of this length: what servers that speak the issuer's protocol take is theirs to choose.
+    Length(usize, usize),
     /// This, and then two halves of so many letters, digits, `-` and `_` with a slash between them.
     Halves(&'static str, usize),
 }
 
-use Form::{After, Base64, Halves, Hex, Telegram, Url, Uuid};
+use Form::{After, Base64, Halves, Hex, Length, Telegram, Url, Uuid};
 
 /// By what names the issuer: letters and digits of the key, in lower case.
 #[rustfmt::skip] // one line an issuer
@@ -29,8 +33,7 @@ const ISSUERS: &[(&str, &[Form])] = &[
     ("amplitude", &[Hex(32)]),
     ("airtable", &[After("key", 14, 14), After("pat", 60, 90), Url(17, 17)]),
     ("algolia", &[Hex(32)]),
-    ("anthropic", &[After("sk-ant-", 80, 120)]),
-    ("awssecret", &[Base64(40)]),
+    ("awssecret", &[Base64(40), Length(0, 36), Length(41, 4096)]),
     ("bugsnag", &[Hex(32)]),
     ("buildkite", &[After("bk", 40, 600), Hex(40)]),
     ("calendly", &[After("eyJ", 60, 2000), Url(43, 43)]),
@@ -53,8 +56,6 @@ const ISSUERS: &[(&str, &[Form])] = &[
     ("meraki", &[Hex(40)]),
     ("mixpanel", &[Hex(32)]),
     ("notion", &[After("ntn_", 40, 50), After("secret_", 43, 43), After("nrt_", 40, 60)]),
-    ("npmtoken", &[After("npm_", 36, 36)]),
-    ("openai", &[After("sk-", 20, 200), Hex(32), Url(84, 84)]),
     ("openrouter", &[After("sk-or-", 60, 70)]),
     ("opsgenie", &[Uuid]),
     ("perplexity", &[After("pplx-", 48, 60)]),
@@ -76,10 +77,14 @@ const ISSUERS: &[(&str, &[Form])] = &[
     ("twitch", &[After("live_", 36, 60), Url(30, 30), After("oauth:", 30, 30)]),
 ];
 
-/// Whether the key names an issuer whose form the value does not have. Chosen passwords have no form, so ask only for tokens and keys.
-pub(super) fn contradicts(name: &str, value: &str) -> bool {
-    let mut letters = name.to_ascii_lowercase();
-    letters.retain(|c| c.is_ascii_alphanumeric());
+/// Whether no issuer would know the value under this name. Chosen passwords have no form, so ask only for tokens and keys.
+pub(super) fn would_not_be_known(name: &str, value: &str) -> bool {
+    contradicts(name, value) || is_timestamp(value) || is_cut_uuid(value) || is_ended(name, value)
+}
+
+/// Whether the key names an issuer whose form the value does not have.
+fn contradicts(name: &str, value: &str) -> bool {
+    let letters = letters_of(name);
     ISSUERS
         .iter()
         .find(|(issuer, _)| letters.contains(issuer))
@@ -101,6 +106,7 @@ impl Form {
             Base64(len) => {
                 value.len() == *len && value.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/".contains(&b))
             }
+            Length(least, most) => (*least..=*most).contains(&value.len()),
             Halves(prefix, len) => {
                 let half = |part: &str| part.len() == *len && part.bytes().all(in_url);
                 let halves = value.strip_prefix(prefix).and_then(|rest| rest.split_once('/'));
@@ -119,7 +125,7 @@ impl Form {
     }
 }
 
-pub(super) fn is_uuid(value: &str) -> bool {
+fn is_uuid(value: &str) -> bool {
     let bytes = value.as_bytes();
     bytes.len() == 36
         && bytes.iter().enumerate().all(|(at, byte)| match at {
@@ -129,7 +135,7 @@ pub(super) fn is_uuid(value: &str) -> bool {
 }
 
 /// A UUID, perhaps behind a prefix, that lost a few of its last digits, or has some too many. Last groups of eight are some issuers' own.
-pub(super) fn is_cut_uuid(value: &str) -> bool {
+fn is_cut_uuid(value: &str) -> bool {
     let mut groups = value.rsplit('-');
     let Some(last) = groups.next() else { return false };
     let hex = |group: &str, len: usize| group.len() == len && group.bytes().all(|b| b.is_ascii_hexdigit());
@@ -141,8 +147,13 @@ pub(super) fn is_cut_uuid(value: &str) -> bool {
         && hex(last, last.len())
 }
 
+/// npm's first tokens were UUIDs; the last of them ended in 2025.
+fn is_ended(name: &str, value: &str) -> bool {
+    is_uuid(value) && letters_of(name).contains("npmtoken")
+}
+
 /// A UUID of version 1 or 6: the time, a counter and the network card of the machine that made it. It is unique, and no secret.
-pub(super) fn is_timestamp(value: &str) -> bool {
+fn is_timestamp(value: &str) -> bool {
     is_uuid(value)
         && matches!(value.as_bytes()[14], b'1' | b'6')
         && matches!(value.as_bytes()[19], b'8' | b'9' | b'a' | b'b')

@@ -96,6 +96,8 @@ fn another_form_than_the_issuers_is_only_warned_of() {
         ("ITERABLE_API_KEY", hex[..32].to_owned(), hex[..16].to_owned()),
         ("STRIPE_CLIENT_SECRET", format!("{}{}", concat!("wh", "sec_"), &BODY[..32]), hex[..32].to_owned()),
         ("AWS_SECRET_KEY", BODY[..40].to_owned(), BODY[..38].to_owned()),
+        ("AWS_SECRET_KEY", BODY[..24].to_owned(), BODY[..39].to_owned()),
+        ("NPM_TOKEN", BODY[..40].to_owned(), concat!("60e62a63-b257", "-4c01-ad19-6cc53c664ce4").to_owned()),
         (
             "CONFIGCAT_SDK_KEY",
             format!("{}/{}", &BODY[..22], &BODY[22..44]),

@@ -2,7 +2,7 @@
 //!
 //! Data only; the columns are those of [`Entry`], the engine is `tokens.rs`.
 
-use super::checksum::{atlassian, crc_base62_body, crc_base62_whole, github_server, gitlab, pypi};
+use super::checksum::{atlassian, crc_base62_body, crc_base62_whole, github_server, github_server_sum, gitlab, pypi};
 use super::{Entry, entry as t, whole};
 
 /// One line an entry.
@@ -11,7 +11,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     t("github-pat", "GitHub", "personal access token", &["ghp_"], r"ghp_[[:alnum:]]{36}").check(crc_base62_body),
     t("github-oauth", "GitHub", "OAuth token", &["gho_"], r"gho_[[:alnum:]]{36}").check(crc_base62_body),
     t("github-user-to-server", "GitHub", "user-to-server token", &["ghu_"], r"ghu_[[:alnum:]]{36}").check(crc_base62_body),
-    t("github-server-to-server", "GitHub", "server-to-server token", &["ghs_"], r"ghs_[\w.-]{36,700}").max(720).parse(github_server),
+    t("github-server-to-server", "GitHub", "server-to-server token", &["ghs_"], r"ghs_[\w.-]{36,700}").max(720).parse(github_server).check(github_server_sum),
     t("github-refresh", "GitHub", "refresh token", &["ghr_"], r"ghr_[[:alnum:]]{36,76}").check(crc_base62_body),
     t("github-fine-grained-pat", "GitHub", "fine-grained personal access token", &["github_pat_"], r"github_pat_\w{82}"),
     t("gitlab-pat", "GitLab", "personal access token", &["glpat-"], r"glpat-[\w-]{20,300}(?:\.[0-9a-z]{2}\.?[0-9a-z]{7,9})?").max(330).check(gitlab),
