@@ -39,7 +39,7 @@ pub(super) fn pair(name: &str, value: &str, manner: Manner) -> Option<Secret> {
     if matches!(head, Head::Key | Head::BareKey) && is_identifier(name, value) {
         return None;
     }
-    if head != Head::Password && manner != Manner::Bare && weak::is_left(value, key::signs(name)) {
+    if head != Head::Password && manner != Manner::Bare && weak::is_left(value, || key::signs(name)) {
         return Some(Secret {
             kind: Kind { issuer: "", what: head.what() },
             prefix: None,

@@ -168,8 +168,9 @@ impl<'f> Scanner<'f> {
             Err(end) => return on.named = end,
         };
         on.named = name.end;
-        let public = classify::is_public(&on.text[name.clone()]);
-        if !public && classify::head(&on.text[name.clone()]).is_none() || is_in_a_reference(on.text, name.start) {
+        let text = &on.text[name.clone()];
+        let named = classify::head(text).is_some() || classify::is_public(text);
+        if !named || is_in_a_reference(on.text, name.start) {
             return;
         }
         let Some(found) = assignment::at(on.text, name, &mut self.meter) else { return };

@@ -66,13 +66,16 @@ const LEFT: &[&str] = &[
 
 /// Whether a value under the name of a signing secret, of a token or of a key is one that everybody can guess. Most words there are the names
 /// of objects or of keys in them: `DB_SECRET: postgres-secret`. Signing secrets (`signs`) are never objects.
-pub(super) fn is_left(value: &str, signs: bool) -> bool {
+pub(super) fn is_left(value: &str, signs: impl Fn() -> bool) -> bool {
+    if value.len() > 32 {
+        return false;
+    }
     let mut letters = value.to_ascii_lowercase();
     letters.retain(|c| !matches!(c, '-' | '_' | ' ' | '.'));
     let stem = letters.trim_end_matches(|c: char| c.is_ascii_digit() || c == '!');
     LEFT.contains(&stem)
         || stem.contains("supersecret") && is_weak(value)
-        || signs && ["secret", "mysecret", "password"].contains(&stem)
+        || ["secret", "mysecret", "password"].contains(&stem) && signs()
 }
 
 /// The same, with the words of `beside` (a key, a user, a host) as known words too: `accounts-pwd` of user `accounts-admin`.

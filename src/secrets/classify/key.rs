@@ -173,9 +173,16 @@ const SEARCHES: &[&str] = &["algolia", "docsearch", "typesense", "meili", "meili
 
 /// Whether a token or a key of this name is meant for everybody to see. A password in a page is a leak all the same.
 pub(in crate::secrets) fn is_public(name: &str) -> bool {
-    let starts = |start: &&str| name.get(..start.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(start));
+    let starts = |start: &&str| {
+        name.len() > start.len() && name.get(..start.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(start))
+    };
     if OF_PAGES.iter().any(starts) {
         return true;
+    }
+    // Most names have neither word, and this says so sooner.
+    let contains = |word: &str| crate::secrets::random::contains_ignoring_case(name.as_bytes(), word.as_bytes());
+    if !contains("search") && !contains("browser") {
+        return false;
     }
     let words = Words::of(name);
     let has = |list: &[&str]| words.all().iter().any(|word| is(list, word));

@@ -58,6 +58,8 @@ fn stand_ins(rng: &mut Rng) -> Vec<Harmless> {
         "$(DB_PASSWORD)",
         "${DB_PASSWORD}",
         "${DB_PASSWORD:-}",
+        "${DB_PASSWORD:?must be set}",
+        "${DB_PASSWORD:-$(cat /run/db)}",
         "{{ .Values.db.password }}",
         "{{ include \"shop.token\" . }}",
         "%(password)s",
@@ -158,7 +160,24 @@ fn public(rng: &mut Rng) -> Vec<Harmless> {
         "motd",
         "Set the password in the Secret shop-db, never in this file; rotate the token monthly.".to_owned(),
     );
+    made.extend(for_everybody(rng));
     made
+}
+
+/// Keys and tokens that are made to be seen, and identifiers of keys.
+fn for_everybody(rng: &mut Rng) -> Vec<Harmless> {
+    let (hex, body) = (rng.run(Letters::Hex, 64), rng.run(Letters::Mixed, 40));
+    let uuid = format!("{}-{}-4{}-a{}-{}", &hex[..8], &hex[8..12], &hex[12..15], &hex[15..18], &hex[18..30]);
+    vec![
+        harmless("key of pages", "recaptcha site key", body),
+        harmless("key of pages", "algolia search key", hex[..32].to_owned()),
+        harmless("key of pages", "dd rum client token", format!("pub{}", &hex[..32])),
+        harmless("identifier", "kms key", uuid.clone()),
+        harmless("identifier", "instrumentation key", uuid),
+        harmless("identifier", "usdc token", format!("0x{}", &hex[..40])),
+        harmless("fingerprint", "gpg key", hex[..40].to_ascii_uppercase()),
+        harmless("settings", "etcd auth token", "jwt,priv-key=/etc/etcd/jwt.pem,sign-method=RS256,ttl=10m".to_owned()),
+    ]
 }
 
 /// What no issuer would know: cut off, edited by hand, of another form than that of the issuer it is named for.
