@@ -9,6 +9,8 @@ use std::ops::Range;
 use memchr::memmem;
 
 use super::classify::Manner;
+use super::meter::Meter;
+use super::{comment, expression};
 
 /// A name, its value, and how they were told apart.
 #[derive(Debug, PartialEq, Eq)]
@@ -81,6 +83,12 @@ pub(super) fn name(bytes: &[u8], hit: &Range<usize>) -> Result<Range<usize>, usi
         return Err(hit.end + ahead);
     }
     let (mut start, mut end) = (hit.start - back, hit.end + ahead);
+    // `${X-default}`: a variable has no hyphen.
+    if bytes[..start].ends_with(b"${")
+        && let Some(hyphen) = memchr::memchr(b'-', &bytes[hit.end..end])
+    {
+        end = hit.end + hyphen;
+    }
     while end > hit.end && b".-".contains(&bytes[end - 1]) {
         end -= 1;
     }
@@ -91,16 +99,41 @@ pub(super) fn name(bytes: &[u8], hit: &Range<usize>) -> Result<Range<usize>, usi
     if start < hit.start && start > 0 && bytes[start - 1] == b'\\' && b"nrt".contains(&bytes[start]) {
         start += 1;
     }
+    if bytes[start..end].eq_ignore_ascii_case(b"key") {
+        start = qualified(bytes, start);
+    }
     Ok(start..end)
 }
 
+/// Where "Old Private Key" begins, whose last word stands at `start`: a key alone says nothing of what it is.
+fn qualified(bytes: &[u8], start: usize) -> usize {
+    const KINDS: [&[u8]; 7] = [b"api", b"private", b"access", b"secret", b"encryption", b"signing", b"unseal"];
+    const MOST: usize = 4;
+    let is_kind = |word: &[u8]| KINDS.iter().any(|kind| kind.eq_ignore_ascii_case(word));
+    let mut from = start;
+    for words in 0..MOST {
+        let Some(before) = bytes[..from].strip_suffix(b" ") else { break };
+        let len = before.iter().rev().take(MAX_KEY).take_while(|b| in_name(**b)).count();
+        let word = &before[before.len() - len..];
+        if word.is_empty() || !word.iter().all(u8::is_ascii_alphabetic) || (words == 0 && !is_kind(word)) {
+            break;
+        }
+        from = before.len() - len;
+    }
+    from
+}
+
 /// The assignment to the name at `key`.
-pub(super) fn at(text: &str, key: Range<usize>) -> Option<Assignment> {
+pub(super) fn at(text: &str, key: Range<usize>, meter: &mut Meter) -> Option<Assignment> {
     let bytes = text.as_bytes();
     let before = key.start.checked_sub(1).map(|at| bytes[at]);
     let line = line_before(bytes, key.start);
-    if is_comment(line) {
+    let whole = line.len() == key.start || bytes[key.start - line.len() - 1] == b'\n';
+    if comment::covers(line, whole) {
         return None;
+    }
+    if let Some(source) = expression::SOURCES.iter().find(|source| line.ends_with(source.as_bytes())) {
+        return expansion(text, key, source.len(), meter);
     }
     let mut reader = Reader { bytes, at: key.end };
     if before == Some(b'<') && reader.eat(b'>') {
@@ -110,10 +143,13 @@ pub(super) fn at(text: &str, key: Range<usize>) -> Option<Assignment> {
         return sibling(text, key, reader);
     }
     if line.trim_ascii_start().starts_with(b"variable") && reader.peek() == Some(b'"') {
-        return terraform(text, key);
+        return terraform(text, key, meter);
     }
     let key_quote = reader.quote();
     if key_quote.is_some() {
+        if let Some(found) = argument(text, &key, line, Reader { bytes, at: reader.at }, meter) {
+            return Some(found);
+        }
         reader.eat(b']');
     }
     let after_name = reader.at;
@@ -122,17 +158,25 @@ pub(super) fn at(text: &str, key: Range<usize>) -> Option<Assignment> {
     let after_blanks = reader.at;
     if let Some(sign) = separator(&mut reader, key_quote.is_none()) {
         let spaced = reader.skip_blanks() > 0 || blanks > 0;
-        return value(text, key, line, reader, sign, (spaced, key_quote.is_some()));
+        return value(text, key, line, reader, sign, (spaced, key_quote.is_some()), meter);
     }
     reader.at = after_blanks;
     if flag && blanks > 0 && key_quote.is_none() {
-        return word(text, key, reader, Manner::Line).filter(|found| bytes[found.value.start] != b'-');
+        return word(text, key, reader, Manner::Line, meter).filter(|found| bytes[found.value.start] != b'-');
     }
     if blanks > 0 && key_quote.is_none() && takes_a_blank(bytes, &key, line, reader.peek()) {
-        return word(text, key, reader, Manner::Line);
+        return word(text, key, reader, Manner::Line, meter);
     }
     reader.at = after_name;
-    named_value(text, key, line, reader)
+    named_value(text, key, line, reader, meter)
+}
+
+/// The default of the expansion whose variable is the name at `key`, behind `source` bytes of opening.
+fn expansion(text: &str, key: Range<usize>, source: usize, meter: &mut Meter) -> Option<Assignment> {
+    let start = key.start - source;
+    let end = expression::close(text.as_bytes(), start + 1, meter)?;
+    let literal = expression::literal(text.get(start..end)?)?;
+    finish(key, start + literal.start..start + literal.end, Manner::Quoted)
 }
 
 /// `=`, `:`, `:=`, `=>`, also behind a type's name; not `==`, `::`, `://`.
@@ -198,16 +242,6 @@ fn line_before(bytes: &[u8], at: usize) -> &[u8] {
     &bytes[start..at]
 }
 
-fn is_comment(line: &[u8]) -> bool {
-    let line = line.trim_ascii_start();
-    line.starts_with(b"#")
-        || line.starts_with(b"//") && !line.ends_with(b"/:")
-        || line.starts_with(b"; ")
-        || line.starts_with(b"* ")
-        || line.starts_with(b"<!--")
-        || memchr::memchr_iter(b'#', line).any(|at| at > 0 && line[at - 1] == b' ' && line.get(at + 1) == Some(&b' '))
-}
-
 /// Whether the name is the first thing on its line, but for what assignments begin with.
 fn begins_line(line: &[u8]) -> bool {
     let line = line.trim_ascii();
@@ -255,6 +289,7 @@ fn value(
     mut reader: Reader<'_>,
     sign: u8,
     (spaced, key_is_quoted): (bool, bool),
+    meter: &mut Meter,
 ) -> Option<Assignment> {
     let bytes = text.as_bytes();
     // `b"..."`, `@"..."` and `!!str "..."` of languages that mark their strings.
@@ -269,7 +304,7 @@ fn value(
         if open && !quote.escaped && !line.contains(&b'\\') {
             return None;
         }
-        return quoted(text, key, reader.at, quote);
+        return quoted(text, key, reader.at, quote, meter);
     }
     if sign == b':' && matches!(reader.peek(), Some(b'|' | b'>')) {
         return block(text, key, reader.at);
@@ -282,7 +317,7 @@ fn value(
         (false, true) => b"\n\r \t;\"'`",
         (false, false) => b"\n\r \t,;&\"'`<>)]}|",
     };
-    let mut len = rest.iter().position(|b| stops.contains(b)).unwrap_or(rest.len());
+    let mut len = expression::extent(rest, stops, meter);
     if to_the_end {
         if let Some(comment) = rest[..len].windows(2).position(|w| w == b" #") {
             len = comment;
@@ -307,12 +342,20 @@ fn finish(key: Range<usize>, value: Range<usize>, manner: Manner) -> Option<Assi
 }
 
 /// Up to the closing quote, on the same line.
-fn quoted(text: &str, key: Range<usize>, start: usize, quote: Quote) -> Option<Assignment> {
+fn quoted(text: &str, key: Range<usize>, start: usize, quote: Quote, meter: &mut Meter) -> Option<Assignment> {
     let rest = &text.as_bytes()[start..text.len().min(start + MAX_VALUE + 2)];
     let mut at = 0;
+    let mut nested = quote.mark == b'"' && !quote.escaped;
     let end = loop {
         match rest.get(at)? {
             b'\n' => return None,
+            // `"$(cat "$FILE")"`: the quotes inside are the substitution's own.
+            b'$' if nested && matches!(rest.get(at + 1), Some(b'(' | b'{')) => {
+                match expression::close(rest, at + 1, meter) {
+                    Some(end) => at = end,
+                    None => nested = false,
+                }
+            }
             b'\\' if quote.escaped && rest.get(at + 1) == Some(&quote.mark) => break at,
             b'\\' if !quote.escaped => at += 2,
             byte if *byte == quote.mark && !quote.escaped => break at,
@@ -323,9 +366,15 @@ fn quoted(text: &str, key: Range<usize>, start: usize, quote: Quote) -> Option<A
 }
 
 /// One word, quoted or not.
-fn word(text: &str, key: Range<usize>, mut reader: Reader<'_>, manner: Manner) -> Option<Assignment> {
+fn word(
+    text: &str,
+    key: Range<usize>,
+    mut reader: Reader<'_>,
+    manner: Manner,
+    meter: &mut Meter,
+) -> Option<Assignment> {
     if let Some(quote) = reader.quote() {
-        return quoted(text, key, reader.at, quote);
+        return quoted(text, key, reader.at, quote, meter);
     }
     let rest = &text.as_bytes()[reader.at..text.len().min(reader.at + MAX_VALUE + 1)];
     let len = rest.iter().position(|b| b.is_ascii_whitespace() || b"\"'`;|&<>".contains(b)).unwrap_or(rest.len());
@@ -366,8 +415,37 @@ fn sibling(text: &str, key: Range<usize>, mut reader: Reader<'_>) -> Option<Assi
     reader.next_is(b"<value>").then(|| element(text, key, reader.at + b"<value>".len()))?
 }
 
+/// `define('DB_PASSWORD', 'x')`, `setProperty("password", "x")`: a name and a value as arguments of what sets one to the other.
+fn argument(
+    text: &str,
+    key: &Range<usize>,
+    line: &[u8],
+    mut reader: Reader<'_>,
+    meter: &mut Meter,
+) -> Option<Assignment> {
+    const SETTERS: [&[u8]; 4] = [b"define", b"setproperty", b"setenv", b"putenv"];
+    let callee = line
+        .strip_suffix(b"'")
+        .or_else(|| line.strip_suffix(b"\""))?
+        .trim_ascii_end()
+        .strip_suffix(b"(")?
+        .trim_ascii_end();
+    let ends =
+        |name: &&[u8]| callee.len() >= name.len() && callee[callee.len() - name.len()..].eq_ignore_ascii_case(name);
+    if !SETTERS.iter().any(ends) {
+        return None;
+    }
+    reader.skip_blanks();
+    reader.eat(b',').then_some(())?;
+    reader.skip_blanks();
+    let quote = reader.quote()?;
+    let found = quoted(text, key.clone(), reader.at, quote, meter)?;
+    let rest = &reader.bytes[found.value.end + 1..];
+    rest[..rest.len().min(8)].trim_ascii_start().starts_with(b")").then_some(found)
+}
+
 /// `variable "db_password" { default = "x" }` of Terraform.
-fn terraform(text: &str, key: Range<usize>) -> Option<Assignment> {
+fn terraform(text: &str, key: Range<usize>, meter: &mut Meter) -> Option<Assignment> {
     let bytes = text.as_bytes();
     let body = &bytes[key.end..bytes.len().min(key.end + 256)];
     let body = &body[..memchr::memchr(b'}', body).unwrap_or(body.len())];
@@ -375,11 +453,17 @@ fn terraform(text: &str, key: Range<usize>) -> Option<Assignment> {
     let from = body[at..].iter().position(|b| !b" \t=".contains(b))? + at;
     let mut reader = Reader { bytes, at: key.end + from };
     let quote = reader.quote()?;
-    quoted(text, key, reader.at, quote)
+    quoted(text, key, reader.at, quote, meter)
 }
 
 /// `name: DB_PASSWORD` and then `value: x`, in YAML, JSON and XML: the name is a value itself.
-fn named_value(text: &str, key: Range<usize>, line: &[u8], mut reader: Reader<'_>) -> Option<Assignment> {
+fn named_value(
+    text: &str,
+    key: Range<usize>,
+    line: &[u8],
+    mut reader: Reader<'_>,
+    meter: &mut Meter,
+) -> Option<Assignment> {
     let named = line.trim_ascii_end();
     let named = named.strip_suffix(b"\"").or_else(|| named.strip_suffix(b"'")).unwrap_or(named);
     let named = named.strip_suffix(b"\\").unwrap_or(named).trim_ascii_end();
@@ -418,7 +502,7 @@ fn named_value(text: &str, key: Range<usize>, line: &[u8], mut reader: Reader<'_
     reader.at += 1;
     reader.skip_blanks();
     if let Some(quote) = reader.quote() {
-        return quoted(text, key, reader.at, quote);
+        return quoted(text, key, reader.at, quote, meter);
     }
     let rest = &text.as_bytes()[reader.at..text.len().min(reader.at + MAX_VALUE + 1)];
     let len = rest.iter().position(|b| b"\n\r,}".contains(b)).unwrap_or(rest.len());
@@ -433,7 +517,7 @@ mod tests {
     fn of(text: &str, word: &str) -> Option<(String, String, Manner)> {
         let start = text.find(word)?;
         let key = name(text.as_bytes(), &(start..start + word.len())).ok()?;
-        at(text, key).map(|a| (text[a.key].to_owned(), text[a.value].to_owned(), a.manner))
+        at(text, key, &mut Meter::new(1 << 20)).map(|a| (text[a.key].to_owned(), text[a.value].to_owned(), a.manner))
     }
 
     fn value(text: &str, word: &str) -> Option<String> {

@@ -7,7 +7,7 @@ mod issued;
 mod key;
 mod value;
 
-pub(super) use key::{Head, head};
+pub(super) use key::{Head, head, is_public};
 
 use super::{Certainty, Kind, Secret, placeholder, random, structured, weak};
 
@@ -33,14 +33,35 @@ pub(super) fn pair(name: &str, value: &str, manner: Manner) -> Option<Secret> {
     if value::is_no_secret(value) || placeholder::is_placeholder(value) || value.eq_ignore_ascii_case(name) {
         return None;
     }
+    if manner != Manner::Field && value::is_pattern(value) || head != Head::Password && value::is_settings(value) {
+        return None;
+    }
+    if matches!(head, Head::Key | Head::BareKey) && is_identifier(name, value) {
+        return None;
+    }
+    if head != Head::Password && manner != Manner::Bare && weak::is_left(value, || key::signs(name)) {
+        return Some(Secret {
+            kind: Kind { issuer: "", what: head.what() },
+            prefix: None,
+            certainty: Certainty::Weak,
+            doubtful: false,
+        });
+    }
     let secret = by_head(head, value, manner)?;
     // `accounts-pwd` under ACCOUNTS_PASSWORD.
     let doubted = weak::is_weak_beside(value, name)
         || key::denies(name)
+        || placeholder::says_sample(value)
+        || placeholder::may_order(value)
         || manner != Manner::Field && random::is_typed(value.as_bytes())
-        || head != Head::Password && (issued::contradicts(name, value) || issued::is_timestamp(value));
+        || head != Head::Password && issued::would_not_be_known(name, value);
     let certainty = if doubted { Certainty::Weak } else { secret.certainty };
     Some(Secret { certainty, ..secret })
+}
+
+/// Whether the value only says which key is meant: a fingerprint, or the UUID by which a service keeps it.
+fn is_identifier(name: &str, value: &str) -> bool {
+    value::is_fingerprint(value) && key::is_signing(name) || issued::is_uuid(value) && key::is_kept(name)
 }
 
 fn by_head(head: Head, value: &str, manner: Manner) -> Option<Secret> {
@@ -130,8 +151,10 @@ fn opaque(value: &str, manner: Manner, least: usize) -> Option<Certainty> {
         return None;
     }
     let mixed = has_password_mix(value) && !random::looks_like_name(bytes);
-    let long_enough =
-        value.len() >= least || (own_field && value.len() >= 10 && mixed) || (own_field && value.len() >= 14);
+    let long_enough = value.len() >= least
+        || (own_field && value.len() >= 10 && mixed)
+        || (own_field && value.len() >= 14)
+        || (manner == Manner::Line && value.len() >= 12 && mixed && random::is_random(bytes));
     let made = random::is_random(bytes) || mixed || value::is_serial(value);
     (long_enough && made).then_some(Certainty::Certain)
 }

@@ -35,7 +35,8 @@ pub(super) enum Lead {
 }
 
 /// Words that the name of a secret has at least one of.
-const WORDS: &[&str] = &["pass", "pw", "secret", "token", "key", "cred", "auth", "connectionstring", "licen"];
+const WORDS: &[&str] =
+    &["pass", "pw", "secret", "token", "key", "cred", "auth", "connectionstring", "licen", "sonar.login"];
 
 struct Automaton {
     automaton: AhoCorasick,

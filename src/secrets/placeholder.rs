@@ -91,6 +91,8 @@ pub(super) fn is_store(value: &str) -> bool {
         "secretsmanager:", "ssm:", "keyvault:", "secret:", "env:", "file:", "kms:", "age-encryption.org", "sops:", "valueFrom", "secretKeyRef", "sm:",
         "gcp:secretmanager", "k8s:", "op:",
     ];
+    // "@file:/run/secrets/db" of those that mark a reference by an at sign.
+    let value = if value.starts_with("@Microsoft") { value } else { value.strip_prefix('@').unwrap_or(value) };
     if let Some(start) = STARTS.iter().find(|start| value.starts_with(**start)) {
         // SealedSecret ciphertext has no separator to know it by, but its length.
         return !(start.starts_with("Ag") || *start == "AQICAH") || value.len() >= 150;
@@ -117,77 +119,81 @@ fn is_mask(value: &str) -> bool {
         || contains_ignoring_case(bytes, b"*****")
 }
 
-/// Sentences that stand for a value. Each is asked of the value's words, the whole of them.
+/// First words of a sentence that tells what to do.
+#[rustfmt::skip] // a list of words
+const ORDERS: &[&str] = &[
+    "your", "yours", "replace", "replaced", "insert", "put", "enter", "fill", "add", "paste", "set", "change", "provide", "provided", "use", "from", "see",
+    "type", "specify", "some", "any", "the", "a", "an", "to", "be", "must", "should", "will", "is", "get", "generate", "generated", "injected", "managed",
+];
+
+/// What such a sentence is about: the value, whose it is, or where it is kept. Without one of these it is a phrase that somebody chose.
+#[rustfmt::skip] // a list of words
+const MATTERS: &[&str] = &[
+    "password", "passwd", "pass", "pwd", "passphrase", "token", "secret", "secrets", "key", "apikey", "credential", "credentials", "value", "string", "text",
+    "your", "my", "own", "me", "it", "this", "here", "vault", "env", "environment", "variable", "var", "ci", "cd", "helm", "values", "file", "yaml", "config",
+    "deploy", "deployment", "runtime", "startup", "install", "installation", "operator", "terraform", "sops", "ssm", "ui", "console", "cli", "kubectl",
+    "elsewhere", "below", "above", "later", "manually", "externally", "set", "defined", "replaced", "changed", "filled", "provided", "generated", "determined",
+    "overridden", "needed", "required", "something", "random", "strong", "secure", "user", "username", "database", "db", "postgres", "mysql", "redis",
+];
+
+/// First words that say all: nobody chooses them.
+const UNDONE: &[&str] = &["todo", "fixme", "tbd", "xxx"];
+
+/// What stands there alone when nothing does.
+#[rustfmt::skip] // a list of words
+const NOTHING: &[&str] = &[
+    "todo", "fixme", "tbd", "placeholder", "redacted", "replaceme", "removed", "hidden", "masked", "notset", "unset", "null", "none", "nil", "undefined",
+    "na", "empty", "omitted", "censored", "sanitized", "stripped", "secretvalue", "insertme", "fillme", "fillmein", "overrideme", "notused", "unused",
+    "ignored", "dummy", "fake", "mock", "yourpassword", "yoursecret", "yourtoken", "yourkey", "yourapikey",
+];
+
+/// Sentences that stand for a value: "YOUR_API_KEY_HERE", "replace-with-your-token", "set by CI". Each is asked of all words of the value.
 fn says_replace(value: &str) -> bool {
     if value.len() > 80 {
         return false;
     }
-    let words: Vec<String> = value
-        .split(|c: char| !c.is_ascii_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .map(str::to_ascii_lowercase)
-        .collect();
+    let words = words(value);
     let joined = words.concat();
-    let starts = |list: &[&str]| list.iter().any(|start| words.first().is_some_and(|word| word == start));
-    let all_letters = joined.bytes().all(|b| b.is_ascii_lowercase());
-    // "YOUR_API_KEY_HERE", "replace-with-your-token", "insert token here", "<my>", "TODO", "CHANGE_ME_PLEASE".
-    (all_letters
-        && words.len() > 1
-        && starts(&[
-            "your", "yours", "replace", "insert", "put", "enter", "fill", "add", "paste", "set", "todo", "fixme",
-            "change", "provide", "use", "from", "see", "put", "type", "specify", "add", "some", "any", "the", "a",
-            "to",
-        ]))
-        || (all_letters
-            && words.len() > 1
-            && words.last().is_some_and(|word| word == "here" || word == "placeholder" || word == "goes"))
-        || matches!(
-            joined.as_str(),
-            "todo"
-                | "fixme"
-                | "tbd"
-                | "placeholder"
-                | "redacted"
-                | "replaceme"
-                | "removed"
-                | "hidden"
-                | "masked"
-                | "notset"
-                | "unset"
-                | "null"
-                | "none"
-                | "nil"
-                | "undefined"
-                | "na"
-                | "empty"
-                | "omitted"
-                | "censored"
-                | "sanitized"
-                | "stripped"
-                | "secretvalue"
-                | "insertme"
-                | "fillme"
-                | "fillmein"
-                | "overrideme"
-                | "notused"
-                | "unused"
-                | "ignored"
-                | "dummy"
-                | "fake"
-                | "mock"
-                | "yourpassword"
-                | "yoursecret"
-                | "yourtoken"
-                | "yourkey"
-                | "yourapikey"
-        )
-        || (value.contains('_') || value.contains('-')) && joined == "changeme"
-        || joined.ends_with("placeholder")
-        || joined.starts_with("placeholder")
-        || joined.starts_with("redacted")
-        || joined.starts_with("your") && words.len() > 1 && joined.len() < 40
-        || joined.starts_with("replaceme")
-        || joined.starts_with("replacewith")
+    says_nothing(value, &joined)
+        || (words.len() > 1 && joined.bytes().all(|b| b.is_ascii_lowercase()) && orders(&words))
+        || words.len() > 1 && joined.starts_with("your") && joined.len() < 40
+}
+
+fn words(value: &str) -> Vec<String> {
+    let words = value.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    words.map(str::to_ascii_lowercase).collect()
+}
+
+/// Whether a value begins as an order does: "Set-By-Jenkins" may be one, "Set-Phasers-To-Stun" is none, and no list knows.
+pub(super) fn may_order(value: &str) -> bool {
+    let words = if value.len() > 80 { Vec::new() } else { words(value) };
+    words.len() > 1
+        && ORDERS.contains(&words[0].as_str())
+        && words.iter().all(|word| word.bytes().all(|b| b.is_ascii_lowercase()))
+}
+
+fn says_nothing(value: &str, joined: &str) -> bool {
+    let starts = ["placeholder", "redacted", "replaceme", "replacewith"].iter().any(|start| joined.starts_with(start));
+    let apart = value.contains('_') || value.contains('-');
+    starts || joined.ends_with("placeholder") || NOTHING.contains(&joined) || apart && joined == "changeme"
+}
+
+fn orders(words: &[String]) -> bool {
+    let (Some((first, rest)), Some(last)) = (words.split_first(), words.last()) else { return false };
+    let (first, last) = (first.as_str(), last.as_str());
+    UNDONE.contains(&first)
+        || matches!(last, "here" | "placeholder" | "goes")
+        || ORDERS.contains(&first) && rest.iter().any(|word| MATTERS.contains(&word.as_str()))
+}
+
+/// Whether a value says of itself that it is a sample: one word for a sample and one for what it would be a sample of, each standing alone
+/// ("fake_api_key_1a2b", "test-token-9x"). A password of several words may have either, hardly both.
+pub(super) fn says_sample(value: &str) -> bool {
+    const SAMPLES: [&str; 9] = ["fake", "dummy", "mock", "test", "sample", "demo", "example", "invalid", "your"];
+    const THINGS: [&str; 7] = ["key", "apikey", "token", "secret", "password", "credential", "credentials"];
+    let words = || value.split(|c: char| !c.is_ascii_alphanumeric());
+    let any = |list: &[&str]| words().any(|word| list.iter().any(|known| known.eq_ignore_ascii_case(word)));
+    value.len() <= 64 && any(&SAMPLES) && any(&THINGS)
 }
 
 #[cfg(test)]
@@ -218,6 +224,30 @@ mod tests {
             "%2A%2A%2A",
         ] {
             assert!(is_placeholder(value), "{value}");
+        }
+    }
+
+    #[test]
+    fn an_order_is_about_something() {
+        for value in [
+            "set-by-ci",
+            "use vault",
+            "to be replaced",
+            "replace-with-your-token",
+            "some-password",
+            "TODO: ask",
+            "put_something_here",
+        ] {
+            assert!(is_placeholder(value), "{value}");
+        }
+        for value in [
+            "use-the-force-luke",
+            "a-correct-horse-battery",
+            "the quick brown fox",
+            "to-infinity-and-beyond",
+            "set-phasers-to-stun",
+        ] {
+            assert!(!is_placeholder(value), "{value}");
         }
     }
 

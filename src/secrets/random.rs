@@ -13,8 +13,13 @@ const SAMPLE_WORDS: &[&str] = &[
 /// excuse for a known format.
 pub(super) fn is_sample(body: &[u8]) -> bool {
     let masked = |byte: &u8| b"xX*.0_-#".contains(byte);
-    let uniform = body.len() >= 16 && distinct(body) <= 2;
+    let uniform = body.len() >= 16 && (distinct(body) <= 2 || has_period(body, 3));
     body.iter().all(masked) || uniform || has_sample_word(body) || longest_sequence(body) >= 20
+}
+
+/// Whether the same few bytes come again and again, from its beginning to its end: `123123123`.
+fn has_period(body: &[u8], period: usize) -> bool {
+    body.iter().zip(body.iter().skip(period)).all(|(one, two)| one == two)
 }
 
 /// How much of a string is looked at to tell whether a hand typed it.
@@ -24,7 +29,24 @@ const LOOK: usize = 192;
 /// same again. No generator does this: three neighbours in a row have a chance of 1 in 400, and here half of the string must be such.
 pub(super) fn is_typed(body: &[u8]) -> bool {
     let body = &body[..body.len().min(LOOK)];
-    body.len() >= 12 && (counts(body) || repeats(body))
+    body.len() >= 12 && (counts(body) || repeats(body) || weaves(body))
+}
+
+/// Half of the letters and digits belong to two or three counts that take turns: `a1B2c3D4`, `aA1bB2cC3`.
+fn weaves(body: &[u8]) -> bool {
+    let mut text = [0; LOOK];
+    let mut len = 0;
+    for byte in body.iter().filter(|byte| byte.is_ascii_alphanumeric()) {
+        text[len] = byte.to_ascii_lowercase();
+        len += 1;
+    }
+    let text = &text[..len];
+    let next = |one: u8, two: u8| two == one.wrapping_add(1) || (one, two) == (b'9', b'0');
+    [2, 3].into_iter().any(|turns| {
+        let on = |at: usize| next(text[at - turns], text[at]) && next(text[at - 2 * turns], text[at - turns]);
+        let counted = (2 * turns..text.len()).filter(|at| on(*at)).count();
+        counted > 0 && (counted + 2 * turns) * 2 > text.len()
+    })
 }
 
 /// Half of the letters and digits stand in runs of three or more that go up by one, down by one, or stay.
@@ -82,6 +104,11 @@ pub(super) fn contains_ignoring_case(text: &[u8], needle: &[u8]) -> bool {
     text.windows(needle.len().max(1)).any(|window| window.eq_ignore_ascii_case(needle))
 }
 
+/// The letters and digits of a name, in lower case: however it is written, it names the same.
+pub(super) fn letters_of(name: &str) -> String {
+    name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
+}
+
 /// How many different bytes there are.
 pub(super) fn distinct(bytes: &[u8]) -> usize {
     let mut seen = [0u64; 4];
@@ -91,12 +118,12 @@ pub(super) fn distinct(bytes: &[u8]) -> usize {
     seen.iter().map(|word| word.count_ones() as usize).sum()
 }
 
-/// The longest run in which each byte is the one before plus one, in any case: `abcdef`, `AbCd`, `123456`.
+/// The longest run in which each byte is the one before plus one, in any case: `abcdef`, `AbCd`, `123456`, `8901`.
 fn longest_sequence(bytes: &[u8]) -> usize {
     let (mut best, mut run) = (0, 1);
     for pair in bytes.windows(2) {
         let (one, two) = (pair[0].to_ascii_lowercase(), pair[1].to_ascii_lowercase());
-        run = if two == one.wrapping_add(1) { run + 1 } else { 1 };
+        run = if two == one.wrapping_add(1) || (one, two) == (b'9', b'0') { run + 1 } else { 1 };
         best = best.max(run);
     }
     best
@@ -131,6 +158,12 @@ fn jumbled(part: &[u8]) -> bool {
     }
     if digits == 0 {
         return mixed_case_jumble(part) || (part.len() >= 20 && !reads_like_words(part));
+    }
+    let tail = part.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    let stem = &part[..part.len() - tail];
+    // "keyFromConfig1": a name with a number at its end is a name.
+    if digits == tail && tail <= 4 && stem.len() >= 8 {
+        return mixed_case_jumble(stem) || !reads_like_words(stem);
     }
     if digits <= 2 && part.len() >= 12 && !reads_like_words(part) {
         return true;

@@ -11,8 +11,8 @@ use super::leads::{self, Lead};
 use super::meter::Meter;
 use super::site::Site;
 use super::{
-    Certainty, Detection, Kind, Options, Scanned, Secret, Surface, Value, assignment, encoded, fix, placeholder, shell,
-    structured, tokens, urls,
+    Certainty, Detection, Kind, Options, Scanned, Secret, Surface, Value, assignment, encoded, expression, fix,
+    placeholder, shell, structured, tokens, urls,
 };
 
 /// More findings help nobody, and each costs an allocation or five.
@@ -70,20 +70,21 @@ impl<'f> Scanner<'f> {
 
     /// A name and its value, judged by all layers. Whether something was found.
     pub(super) fn pair(&mut self, site: &Site<'_>, key: &str, value: &str, manner: Manner) -> bool {
-        if value.is_empty() {
+        if value.is_empty() || is_for_browsers(key, value) {
             return false;
         }
         if self.text(site, value) || self.decoded(site, value) {
             return true;
         }
         self.meter.spend(key.len());
-        if let Some(secret) = structured::discord(value) {
+        if let Some(secret) = structured::discord(value).or_else(|| structured::mailgun(value)) {
             self.report(site, None, None, value, secret);
             return true;
         }
         if value.len() > 4096 || !leads::names_a_secret(key) {
             return false;
         }
+        let value = literal(value);
         let Some(secret) = named(key, value, manner) else { return false };
         self.report(site, None, None, value, secret);
         true
@@ -101,6 +102,7 @@ impl<'f> Scanner<'f> {
 
     /// A password at a place that says so by itself: `mysql -pX`, a line of `.pgpass`.
     pub(super) fn password(&mut self, site: &Site<'_>, inner: Option<&str>, value: &str, line: Option<usize>) -> bool {
+        let value = literal(value);
         let Some(secret) = classify::pair("password", value, Manner::Line) else { return false };
         self.report(site, inner, line, value, secret);
         true
@@ -166,16 +168,21 @@ impl<'f> Scanner<'f> {
             Err(end) => return on.named = end,
         };
         on.named = name.end;
-        if classify::head(&on.text[name.clone()]).is_none() || is_in_a_reference(on.text, name.start) {
+        let text = &on.text[name.clone()];
+        let named = classify::head(text).is_some() || classify::is_public(text);
+        if !named || is_in_a_reference(on.text, name.start) {
             return;
         }
-        let Some(found) = assignment::at(on.text, name) else { return };
+        let Some(found) = assignment::at(on.text, name, &mut self.meter) else { return };
         if !self.meter.spend(weighing(found.value.len())) {
             return;
         }
         let (Some(key), Some(value)) = (on.text.get(found.key.clone()), on.text.get(found.value.clone())) else {
             return;
         };
+        if is_for_browsers(key, value) {
+            return on.taken = found.value.end;
+        }
         // What stands around a PEM block says more than its name: left to its own lead.
         if value.contains("-----BEGIN ") {
             return;
@@ -186,16 +193,24 @@ impl<'f> Scanner<'f> {
             && found.key.start == 0
             && found.value.end == on.text.len();
         let manner = if whole { Manner::Field } else { found.manner };
-        let (range, secret) = match first(value, &mut self.meter) {
-            Some((range, secret)) => (found.value.start + range.start..found.value.start + range.end, secret),
-            None => match self.below(value).or_else(|| named(key, value, manner)) {
-                Some(secret) => (found.value.clone(), secret),
-                None => return,
-            },
-        };
+        let Some((range, secret)) = self.weigh(key, value, manner) else { return };
+        let range = found.value.start + range.start..found.value.start + range.end;
         let key = key.to_owned();
         self.report_in(on, Some(&key), range, secret);
         on.taken = on.taken.max(found.value.end);
+    }
+
+    /// What all layers say of a value in a text, and where in it.
+    fn weigh(&mut self, key: &str, value: &str, manner: Manner) -> Option<(Range<usize>, Secret)> {
+        if let Some(found) = first(value, &mut self.meter) {
+            return Some(found);
+        }
+        // What an expression falls back to is a string of its own.
+        let literal = expression::literal(value);
+        let manner = if literal.is_some() { Manner::Quoted } else { manner };
+        let range = literal.unwrap_or(0..value.len());
+        let secret = self.below(value).or_else(|| named(key, &value[range.clone()], manner))?;
+        Some((range, secret))
     }
 
     /// The password of a command whose name stands at `hit`.
@@ -224,8 +239,10 @@ impl<'f> Scanner<'f> {
         if texts.len() != words.len() {
             return;
         }
-        if let Some((word, from)) = shell::password(&texts) {
-            let range = words[word].start + from..words[word].end;
+        if let Some((word, range)) = shell::password(&texts) {
+            let start = words[word].start;
+            self.password_in(on, name.trim(), start + range.start..start + range.end);
+        } else if let Some(range) = shell::from_stdin(on.text, &words) {
             self.password_in(on, name.trim(), range);
         }
     }
@@ -238,9 +255,12 @@ impl<'f> Scanner<'f> {
             return;
         }
         let Some(value) = on.text.get(range.clone()) else { return };
-        let found = first(value, &mut self.meter).map(|(_, secret)| secret);
-        if let Some(secret) = found.or_else(|| classify::pair("password", value, Manner::Line)) {
-            self.report_in(on, Some(inner), range, secret);
+        if let Some((_, secret)) = first(value, &mut self.meter) {
+            return self.report_in(on, Some(inner), range, secret);
+        }
+        let fallback = expression::literal(value).unwrap_or(0..value.len());
+        if let Some(secret) = classify::pair("password", &value[fallback.clone()], Manner::Line) {
+            self.report_in(on, Some(inner), range.start + fallback.start..range.start + fallback.end, secret);
         }
     }
 
@@ -306,7 +326,7 @@ fn follow(text: &str, lead: Lead, hit: &Range<usize>, meter: &mut Meter) -> Opti
             let found = tokens::at(text.as_bytes(), hit, index, meter)?;
             let kind = Kind { issuer: found.entry.issuer, what: found.entry.what };
             let prefix = found.entry.prefix();
-            let certainty = if found.published { Certainty::Weak } else { Certainty::Certain };
+            let certainty = if found.void { Certainty::Weak } else { Certainty::Certain };
             Some((found.range, Secret { kind, prefix, certainty, doubtful: found.doubtful }))
         }
         Lead::Url => meter.spend(64).then(|| urls::at(text, hit)).flatten(),
@@ -325,6 +345,16 @@ fn weighing(bytes: usize) -> usize {
     bytes + if bytes < 4 { 96 } else { VALUE }
 }
 
+/// Whether a key of Google's, whose form is the same for servers and for pages, is meant for pages by its name.
+fn is_for_browsers(name: &str, value: &str) -> bool {
+    value.len() < 64 && value.trim_start_matches(['"', '\'']).starts_with("AIza") && classify::is_public(name)
+}
+
+/// What a value falls back to, or the value itself.
+fn literal(value: &str) -> &str {
+    expression::literal(value).map_or(value, |range| &value[range])
+}
+
 /// Whether the name at `at` is a part of a store's address: `arn:aws:secretsmanager:...:secret:db-x7`.
 fn is_in_a_reference(text: &str, at: usize) -> bool {
     const LOOK: usize = 160;
@@ -341,8 +371,11 @@ fn is_in_a_reference(text: &str, at: usize) -> bool {
 /// Layer E. A value with the prefix of a known issuer that is not of its format is only warned of: the issuer would not know it.
 fn named(key: &str, value: &str, manner: Manner) -> Option<Secret> {
     let secret = classify::pair(key, value, manner)?;
-    let certainty =
-        if tokens::is_misshapen(value) || structured::is_misshapen(value) { Certainty::Weak } else { secret.certainty };
+    let certainty = if tokens::is_misshapen(key, value) || structured::is_misshapen(value) {
+        Certainty::Weak
+    } else {
+        secret.certainty
+    };
     Some(Secret { certainty, ..secret })
 }
 

@@ -10,6 +10,7 @@ use std::ops::Range;
 pub(super) const COMMANDS: &[&str] = &[
     "curl", "mysql", "mariadb", "redis-cli", "valkey-cli", "sshpass", " login", "mongo", "ldapsearch", "ldapadd", "ldapmodify", "ldapdelete",
     "ldapwhoami", "openssl", "htpasswd", "aws configure", "chpasswd", "rabbitmqctl", "mc alias", "mc config", "smbclient", "iredis", "cypher-shell", "sqlcmd", "identified by",
+    "sqlplus", "sqlldr", "expdp", "impdp", "npm config", "npm set", "yarn config", "poetry config",
 ];
 
 /// A script's command is not read further than this.
@@ -62,22 +63,15 @@ fn words(text: &str, start: usize, must: usize) -> Vec<Range<usize>> {
     words
 }
 
-/// Where in `words` the command's password stands: which word, and from which byte of it.
-pub(super) fn password(words: &[&str]) -> Option<(usize, usize)> {
-    let name_at = words.iter().position(|word| {
-        !word.contains('=')
-            && *word != "exec"
-            && *word != "sudo"
-            && *word != "timeout"
-            && *word != "then"
-            && *word != "do"
-            && *word != "until"
-            && *word != "while"
-            && *word != "if"
-            && *word != "!"
-            && !word.starts_with("$(")
-            && *word != "echo"
-    })?;
+/// Words that a command may stand behind; the first is a prompt's.
+const BEFORE_COMMANDS: [&str; 12] =
+    ["$", "exec", "sudo", "timeout", "then", "do", "until", "while", "if", "!", "echo", "else"];
+
+/// Where in `words` the command's password stands: which word, and which bytes of it.
+pub(super) fn password(words: &[&str]) -> Option<(usize, Range<usize>)> {
+    let name_at = words
+        .iter()
+        .position(|word| !word.contains('=') && !word.starts_with("$(") && !BEFORE_COMMANDS.contains(word))?;
     let name = words[name_at].rsplit(['/', '(', '`']).next().unwrap_or_default();
     let arguments = &words[name_at + 1..];
     let offset = name_at + 1;
@@ -109,6 +103,20 @@ pub(super) fn password(words: &[&str]) -> Option<(usize, usize)> {
         }
         "mc" => arguments.iter().position(|word| word.contains("://")).map(|at| (at + 2, 0)),
         "cypher-shell" => after(arguments, "-p"),
+        "sqlplus" | "sqlldr" | "expdp" | "impdp" => {
+            return oracle(arguments).map(|(word, range)| (offset + word, range));
+        }
+        "npm" | "pnpm" | "yarn" => {
+            let key = arguments.iter().position(|word| *word == "set")? + 1;
+            let named =
+                |word: &&str| ["_authToken", "_auth", "_password", "AuthToken"].iter().any(|end| word.ends_with(end));
+            arguments.get(key).filter(|word| named(word)).map(|_| (key + 1, 0))
+        }
+        "poetry" => match arguments.get(1) {
+            Some(key) if key.starts_with("pypi-token.") => Some((2, 0)),
+            Some(key) if key.starts_with("http-basic.") => Some((3, 0)),
+            _ => None,
+        },
         "sqlcmd" => after(arguments, "-P").or_else(|| attached(arguments, "-P")),
         _ if name.starts_with("mysql") || name.starts_with("mariadb") => attached(arguments, "-p"),
         _ if name.starts_with("mongo") => after(arguments, "-p"),
@@ -116,8 +124,47 @@ pub(super) fn password(words: &[&str]) -> Option<(usize, usize)> {
         _ => None,
     };
     let (word, from) = found?;
-    words.get(offset + word)?.get(from..).filter(|rest| !rest.is_empty() && !rest.starts_with('-'))?;
-    Some((offset + word, from))
+    let text = words.get(offset + word)?;
+    text.get(from..).filter(|rest| !rest.is_empty() && !rest.starts_with('-'))?;
+    Some((offset + word, from..text.len()))
+}
+
+/// `user/password@database` of Oracle's tools; `/nolog` and `/ as sysdba` have no user.
+fn oracle(arguments: &[&str]) -> Option<(usize, Range<usize>)> {
+    let (at, word) = arguments.iter().enumerate().find(|(_, word)| !word.starts_with('-'))?;
+    let (user, rest) = word.split_once('/')?;
+    let named = !user.is_empty() && user.bytes().all(|b| b.is_ascii_alphanumeric() || b"_$#".contains(&b));
+    let from = user.len() + 1;
+    let len = rest.find('@').unwrap_or(rest.len());
+    (named && len > 0).then_some((at, from..from + len))
+}
+
+/// What a command whose `words` ask for it gets from its standard input: `echo X | docker login --password-stdin`, `... <<< X`.
+pub(super) fn from_stdin(text: &str, words: &[Range<usize>]) -> Option<Range<usize>> {
+    const ASKS: [&str; 2] = ["--password-stdin", "--with-token"];
+    words.iter().find(|word| text.get((*word).clone()).is_some_and(|word| ASKS.contains(&word)))?;
+    here_string(text, words).or_else(|| piped(text, words.first()?.start))
+}
+
+fn here_string(text: &str, words: &[Range<usize>]) -> Option<Range<usize>> {
+    let at = words.iter().position(|word| text[word.clone()].starts_with("<<<"))?;
+    let rest = &text[words[at].clone()][3..];
+    if rest.is_empty() {
+        return words.get(at + 1).cloned();
+    }
+    let quote = usize::from(rest.starts_with(['"', '\'']));
+    Some(words[at].start + 3 + quote..words[at].end)
+}
+
+/// The last word of the `echo` or `printf` that is piped into the command at `start`.
+fn piped(text: &str, start: usize) -> Option<Range<usize>> {
+    let before = text.as_bytes().get(..start)?.trim_ascii_end().strip_suffix(b"|")?;
+    let from = before.len().saturating_sub(256);
+    let begin = before[from..].iter().rposition(|b| b"\n;|&(".contains(b)).map_or(from, |at| from + at + 1);
+    let said = words(text.get(..before.len())?, begin, begin);
+    let name = said.iter().position(|word| matches!(text.get(word.clone()), Some("echo" | "printf")))?;
+    let last = said.len() - 1;
+    (last > name).then(|| said[last].clone())
 }
 
 /// The word after a flag.
@@ -181,7 +228,7 @@ mod tests {
     fn of(script: &str) -> Option<String> {
         let words = words(script, 0, 0);
         let words: Vec<&str> = words.into_iter().map(|word| &script[word]).collect();
-        password(&words).map(|(word, from)| words[word][from..].to_owned())
+        password(&words).map(|(word, range)| words[word][range].to_owned())
     }
 
     #[test]
@@ -195,8 +242,32 @@ mod tests {
             ("docker login -u ci -p Xk29vTq7 registry", "Xk29vTq7"),
             ("aws configure set aws_secret_access_key Xk29vTq7", "Xk29vTq7"),
             ("mysqladmin -p\"Xk29vTq7\" ping", "Xk29vTq7"),
+            ("sqlplus -s app/Xk29vTq7@//db:1521/x @init.sql", "Xk29vTq7"),
+            ("npm config set //r.corp/:_authToken Xk29vTq7", "Xk29vTq7"),
+            ("poetry config http-basic.corp ci Xk29vTq7", "Xk29vTq7"),
+            (concat!("$ cu", "rl https://nexus.corp \\\n --user admin:Xk29vTq7"), "Xk29vTq7"),
         ] {
             assert_eq!(of(script).as_deref(), Some(expected), "{script}");
+        }
+    }
+
+    #[test]
+    fn what_is_piped_in_is_a_password_where_it_is_asked_for() {
+        let of = |script: &str| {
+            let hit = script.find(" login")?;
+            from_stdin(script, &command_at(script, &(hit..hit + 6))).map(|range| script[range].to_owned())
+        };
+        for (script, expected) in [
+            ("echo Xk29vTq7 | docker login -u ci --password-stdin r.corp", Some("Xk29vTq7")),
+            ("set -e; echo -n 'Xk29vTq7' | helm registry login r.corp --password-stdin", Some("Xk29vTq7")),
+            ("printf '%s' \"Xk29vTq7\" | docker login --password-stdin", Some("Xk29vTq7")),
+            ("docker login -u ci --password-stdin <<< Xk29vTq7", Some("Xk29vTq7")),
+            ("docker login -u ci --password-stdin <<<'Xk29vTq7'", Some("Xk29vTq7")),
+            ("cat /run/pw | docker login --password-stdin", None),
+            ("echo done | docker login -u ci", None),
+            ("echo done; docker login --password-stdin < /run/pw", None),
+        ] {
+            assert_eq!(of(script).as_deref(), expected, "{script}");
         }
     }
 
@@ -208,6 +279,10 @@ mod tests {
             "curl -u admin https://x",
             "mkdir -p /data/mysql",
             "docker run -p 80:80 x",
+            "sqlplus / as sysdba",
+            "sqlplus /nolog",
+            "sqlplus app@db",
+            "npm config set registry https://r.corp/npm/",
         ] {
             assert_eq!(of(script), None, "{script}");
         }

@@ -135,7 +135,26 @@ pub(super) fn jwt(text: &str, hit: &Range<usize>, meter: &mut Meter) -> Option<(
     // The sample of jwt.io and of half the tutorials there are.
     let sample = signature.starts_with(b"SflKxwRJ");
     let encrypted = count == 5 && has("\"enc\"");
-    ((signed && !sample) || encrypted).then(|| (whole, certain("JSON web token")))
+    let claims = bytes[parts[1].clone()].starts_with(b"eyJ");
+    let certainty =
+        if signed && claims && is_edited(&header, signature) { Certainty::Weak } else { Certainty::Certain };
+    ((signed && !sample) || encrypted).then(|| (whole, Secret { certainty, ..certain("JSON web token") }))
+}
+
+/// Whether a signature has the length of its algorithm's (RFC 7518), and an ending that no encoder writes: the last character stands for
+/// fewer bits than it has, and the rest of them are zero (RFC 4648, 3.5). Somebody has changed it by hand.
+fn is_edited(header: &[u8], signature: &[u8]) -> bool {
+    const LENGTHS: [(&[u8], usize); 5] =
+        [(b"\"HS256\"", 43), (b"\"HS384\"", 64), (b"\"HS512\"", 86), (b"\"ES256\"", 86), (b"\"RS256\"", 342)];
+    let signature = trim_padding(signature);
+    let usual =
+        LENGTHS.iter().any(|(name, len)| signature.len() == *len && memchr::memmem::find(header, name).is_some());
+    let stray = match signature.len() % 4 {
+        2 => b"AQgw".as_slice(),
+        3 => b"AEIMQUYcgkosw048",
+        _ => return false,
+    };
+    usual && !signature.last().is_some_and(|last| stray.contains(last))
 }
 
 /// Whether a value is a bot token of Discord: the bot's number in base64, when it was made, a signature. There is no keyword to find
@@ -152,8 +171,23 @@ pub(super) fn discord(value: &str) -> Option<Secret> {
     let in_url = |part: &str| part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
     let number = URL_SAFE.decode(bot).ok()?;
     let digits = (17..=20).contains(&number.len()) && number.iter().all(u8::is_ascii_digit);
-    (digits && made.len() == 6 && (27..=38).contains(&signature.len()) && in_url(made) && in_url(signature))
-        .then(|| Secret { kind: Kind { issuer: "Discord", what: "bot token" }, ..certain("bot token") })
+    // A bot's number is a time and a counter; one that counts is a sample's.
+    (digits
+        && !random::is_typed(&number)
+        && made.len() == 6
+        && (27..=38).contains(&signature.len())
+        && in_url(made)
+        && in_url(signature))
+    .then(|| Secret { kind: Kind { issuer: "Discord", what: "bot token" }, ..certain("bot token") })
+}
+
+/// Whether a value is a private key of Mailgun's: hexadecimal digits, 32 and eight and eight.
+pub(super) fn mailgun(value: &str) -> Option<Secret> {
+    let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+    let fits = value.len() == 50
+        && value.bytes().enumerate().all(|(at, b)| if matches!(at, 32 | 41) { b == b'-' } else { hex(b) })
+        && !random::is_filler(value.as_bytes());
+    fits.then(|| Secret { kind: Kind { issuer: "Mailgun", what: "API key" }, ..certain("API key") })
 }
 
 /// Whether a value has the looks of a JSON web token; asked of values that are none.

@@ -19,6 +19,8 @@ struct At<'a> {
     surface: Surface,
     /// The probe, hook or volume around it.
     within: &'a str,
+    /// Whether it belongs to what answers a certificate authority's challenge.
+    acme: bool,
 }
 
 impl<'a> At<'a> {
@@ -48,9 +50,31 @@ const SKIPPED_FIELDS: &[&str] = &[
 /// The last of what kubectl was given, verbatim: the live fields are judged, and the author cannot edit this.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
+/// The label of the pods that cert-manager makes, in their user's namespace, to answer a challenge over HTTP.
+const SOLVER: &str = "acme.cert-manager.io/http01-solver";
+
+/// Whether an object answers a challenge of ACME: the pod that does, or the order to do so.
+fn answers_a_challenge(object: &Node<'_>, kind: &str) -> bool {
+    kind == "Challenge" && object.str("apiVersion").is_some_and(|version| version.starts_with("acme."))
+        || object.path(&["metadata", "labels", SOLVER]).is_some()
+}
+
+/// What a challenge's `token` and `key` hold is what everybody shall read there (RFC 8555, 8.1): random letters, and the same with the digest
+/// of a public key behind a dot.
+fn is_of_a_challenge(name: &str, value: &str) -> bool {
+    let name = name.trim_start_matches('-');
+    let random = |part: &str| {
+        (22..=128).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+    };
+    match value.split_once('.') {
+        None => name == "token" && random(value),
+        Some((token, digest)) => name == "key" && random(token) && digest.len() == 43 && random(digest),
+    }
+}
+
 /// Every string of `object`.
 pub(super) fn walk(object: &Node<'_>, scanner: &mut Scanner<'_>) {
-    let at = At { path: &Path::ROOT, container: None, surface: Surface::Other, within: "" };
+    let at = At { path: &Path::ROOT, container: None, surface: Surface::Other, within: "", acme: false };
     node(object, "", at, scanner);
 }
 
@@ -58,6 +82,10 @@ fn node<'a>(value: &'a Node<'a>, key: &'a str, at: At<'a>, scanner: &mut Scanner
     match value {
         Node::String(text) => {
             let manner = if at.surface == Surface::Volume { Manner::Field } else { Manner::Loose };
+            if at.acme && is_of_a_challenge(key, text) {
+                scanner.literal(&at.site(Some(key)), text);
+                return;
+            }
             scanner.pair(&at.site((!key.is_empty()).then_some(key)), key, text, manner);
         }
         Node::Array(items) => {
@@ -95,6 +123,7 @@ fn object<'a>(value: &'a Node<'a>, at: At<'a>, scanner: &mut Scanner<'_>) {
         return;
     }
     let config_map = kind == "ConfigMap";
+    let at = At { acme: at.acme || answers_a_challenge(value, kind), ..at };
     for (key, member) in members.iter() {
         if SKIPPED_FIELDS.contains(&key) {
             continue;
@@ -208,7 +237,7 @@ fn arguments<'a>(
         _ => Vec::new(),
     };
     let line: Vec<&str> = lead.iter().chain(&words).copied().collect();
-    let own = shell::password(&line).and_then(|(word, from)| Some((word.checked_sub(lead.len())?, from)));
+    let own = shell::password(&line).and_then(|(word, range)| Some((word.checked_sub(lead.len())?, range)));
     let mut skip = None;
     for (index, word) in words.iter().enumerate() {
         let path = at.path.index(index);
@@ -216,17 +245,25 @@ fn arguments<'a>(
         if skip == Some(index) {
             continue;
         }
-        if let Some((_, from)) = own.filter(|(word, _)| *word == index)
-            && scanner.password(&site, None, &word[from..], None)
+        if let Some((_, range)) = own.as_ref().filter(|(word, _)| *word == index)
+            && scanner.password(&site, None, &word[range.clone()], None)
         {
+            continue;
+        }
+        let of_a_challenge = |(name, value): (&str, &str)| at.acme && is_of_a_challenge(name, value);
+        if word.split_once('=').is_some_and(of_a_challenge) {
+            scanner.literal(&site, word);
             continue;
         }
         let flag = word.starts_with('-') && !word.contains(['=', ' ', '\n']);
         if let Some(value) = words.get(index + 1).filter(|next| flag && !next.starts_with("--")) {
             let path = at.path.index(index + 1);
             let site = Site { path: &path, key: Some(word), item: index + 1, ..site };
-            let next_is_own = own.is_some_and(|(word, _)| word == index + 1);
-            if !next_is_own {
+            let next_is_own = own.as_ref().is_some_and(|(word, _)| *word == index + 1);
+            if of_a_challenge((word, value)) {
+                scanner.literal(&site, value);
+                skip = Some(index + 1);
+            } else if !next_is_own {
                 scanner.pair(&site, word, value, Manner::Field);
                 skip = Some(index + 1);
             }

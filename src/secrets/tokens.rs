@@ -19,6 +19,7 @@ mod code;
 mod message;
 mod money;
 mod observe;
+mod whole;
 
 /// The table, by field.
 const TABLES: &[&[Entry]] =
@@ -55,6 +56,8 @@ pub struct Entry {
     check: Option<fn(&[u8]) -> bool>,
     /// Whether what the token encodes is what this issuer encodes; without that it is something else.
     parse: Option<fn(&[u8]) -> bool>,
+    /// Whether what the token encodes goes on to its end.
+    whole: Option<fn(&[u8]) -> bool>,
 }
 
 /// An entry with nothing out of the ordinary.
@@ -77,6 +80,7 @@ const fn entry(
         strict: false,
         check: None,
         parse: None,
+        whole: None,
     }
 }
 
@@ -108,6 +112,11 @@ impl Entry {
 
     const fn parse(mut self, parse: fn(&[u8]) -> bool) -> Self {
         self.parse = Some(parse);
+        self
+    }
+
+    const fn whole(mut self, whole: fn(&[u8]) -> bool) -> Self {
+        self.whole = Some(whole);
         self
     }
 
@@ -174,8 +183,8 @@ pub(super) struct Token {
     pub(super) entry: &'static Entry,
     /// Whether its own checksum speaks against it.
     pub(super) doubtful: bool,
-    /// Whether its issuer has published it.
-    pub(super) published: bool,
+    /// Whether it opens nothing: its issuer has published it, or it is only a piece of one.
+    pub(super) void: bool,
 }
 
 /// The token of entry `index` around the keyword that was seen at `hit`.
@@ -199,7 +208,7 @@ pub(super) fn at(text: &[u8], hit: &Range<usize>, index: usize, meter: &mut Mete
         let word = hit.start.checked_sub(1).is_some_and(|at| text[at].is_ascii_alphanumeric());
         digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_digit)) && (word || entry.back < 5)
     };
-    if !begins {
+    if !begins || (is_common(keyword) && inside_a_name(text, hit.start)) {
         return None;
     }
     let window = &text[from..text.len().min(hit.start + entry.max)];
@@ -220,8 +229,8 @@ pub(super) fn at(text: &[u8], hit: &Range<usize>, index: usize, meter: &mut Mete
     if !whole || entry.parse.is_some_and(|parse| !parse(token)) || !is_plausible(entry, token, doubtful) {
         return None;
     }
-    let published = PUBLISHED.contains(&digest(token));
-    Some(Token { range, entry, doubtful, published })
+    let void = PUBLISHED.contains(&digest(token)) || entry.whole.is_some_and(|whole| !whole(token));
+    Some(Token { range, entry, doubtful, void })
 }
 
 /// Not in the middle of a word; an escape such as `\n` or `%3D` before it is no word.
@@ -250,7 +259,7 @@ fn is_plausible(entry: &Entry, token: &[u8], doubtful: bool) -> bool {
     if random::is_sample(body) || is_sentence(body) {
         return false;
     }
-    !(entry.strict || doubtful) || random::is_random(body)
+    !(entry.strict || doubtful) || (random::is_random(body) && !(entry.strict && random::is_typed(body)))
 }
 
 /// Words that begin values of many issuers and of none.
@@ -259,17 +268,41 @@ const COMMON: &[&str] = &[
     "ext",
 ];
 
-/// Whether a value begins with a prefix that only one issuer uses, but is no token of its: cut off, mistyped, made up. Asked of
-/// values that are no token of any entry.
-pub(super) fn is_misshapen(value: &str) -> bool {
-    let bytes = value.as_bytes();
-    entries().flat_map(|entry| entry.keywords.iter().filter(|_| entry.back == 0)).any(|keyword| {
-        let (body, end) = keyword.as_bytes().split_at(keyword.len() - 1);
-        (body.len() >= 3 || *keyword == "sk-")
-            && b"-_.".contains(&end[0])
-            && bytes.starts_with(keyword.as_bytes())
-            && !COMMON.iter().any(|word| word.as_bytes() == body)
+/// Whether a keyword is one of the [`COMMON`] words with a separator after it.
+fn is_common(keyword: &[u8]) -> bool {
+    keyword
+        .split_last()
+        .is_some_and(|(end, word)| b"_-".contains(end) && COMMON.iter().any(|known| known.as_bytes() == word))
+}
+
+/// Whether a word stands before `at`, joined to what follows: `task_test_` begins no token, where `test_` does.
+fn inside_a_name(text: &[u8], at: usize) -> bool {
+    at.checked_sub(2).is_some_and(|two| b"_-".contains(&text[two + 1]) && text[two].is_ascii_alphanumeric())
+}
+
+/// Whether a value begins as an issuer's token and is none: cut off, mistyped, made up. Asked of values that are no token of any entry. A
+/// prefix has to be of one issuer alone, or `name` has to say whose it is.
+pub(super) fn is_misshapen(name: &str, value: &str) -> bool {
+    let letters = random::letters_of(name);
+    let begins = |keyword: &&&str| value.starts_with(**keyword) && value.len() > keyword.len();
+    entries().filter(|entry| entry.back == 0).any(|entry| {
+        entry.keywords.iter().filter(begins).any(|keyword| is_distinctive(keyword) || names_issuer(&letters, entry))
     })
+}
+
+/// Whether a prefix is of one issuer alone: a word of its own with a separator after it, or letters that no word begins with.
+fn is_distinctive(keyword: &str) -> bool {
+    let (body, end) = keyword.as_bytes().split_at(keyword.len() - 1);
+    let separated = (body.len() >= 3 || keyword == "sk-")
+        && b"-_.".contains(&end[0])
+        && !COMMON.iter().any(|word| word.as_bytes() == body);
+    separated || (keyword.len() >= 5 && keyword.bytes().any(|b| b.is_ascii_digit()))
+}
+
+/// Whether a name, of which only letters and digits are left, has the first word of the issuer's name in it.
+fn names_issuer(letters: &str, entry: &Entry) -> bool {
+    let first = entry.issuer.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
+    first.len() >= 3 && letters.contains(&first.to_ascii_lowercase())
 }
 
 /// "AppConfigurationAccessTokenHere": words where the issuer puts random letters.

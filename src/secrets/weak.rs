@@ -57,6 +57,27 @@ pub(super) fn is_weak(value: &str) -> bool {
     (short_tail && is_made_of_parts(stem)) || is_made_of_parts(&lower)
 }
 
+/// What people write where a secret will be, and leave: never the name of an object that holds one.
+#[rustfmt::skip] // a list of words
+const LEFT: &[&str] = &[
+    "changeme", "changeit", "changethis", "changemeplease", "pleasechangeme", "supersecret", "verysecret", "topsecret", "mysupersecret",
+    "notsosecret", "s3cret", "s3cr3t", "letmein", "qwerty", "insecure", "keyboardcat",
+];
+
+/// Whether a value under the name of a signing secret, of a token or of a key is one that everybody can guess. Most words there are the names
+/// of objects or of keys in them: `DB_SECRET: postgres-secret`. Signing secrets (`signs`) are never objects.
+pub(super) fn is_left(value: &str, signs: impl Fn() -> bool) -> bool {
+    if value.len() > 32 {
+        return false;
+    }
+    let mut letters = value.to_ascii_lowercase();
+    letters.retain(|c| !matches!(c, '-' | '_' | ' ' | '.'));
+    let stem = letters.trim_end_matches(|c: char| c.is_ascii_digit() || c == '!');
+    LEFT.contains(&stem)
+        || stem.contains("supersecret") && is_weak(value)
+        || ["secret", "mysecret", "password"].contains(&stem) && signs()
+}
+
 /// The same, with the words of `beside` (a key, a user, a host) as known words too: `accounts-pwd` of user `accounts-admin`.
 pub(super) fn is_weak_beside(value: &str, beside: &str) -> bool {
     if value.len() > 48 {

@@ -100,7 +100,7 @@ const KEY_OF: &[&str] = &[
     "signature", "master", "auth", "authentication", "license", "licence", "app", "application", "shared", "storage", "session", "cookie", "jwt",
     "hmac", "aes", "admin", "root", "write", "ingest", "ingestion", "subscription", "account", "webhook", "integration", "security", "server",
     "consumer", "client", "rsa", "tls", "ssl", "gpg", "pgp", "wireguard", "psk", "preshared", "recovery", "unseal", "service", "deploy", "personal",
-    "user", "host", "function", "instrumentation", "insert", "salt", "fernet", "keystore", "gateway", "platform", "rest", "functions", "dsa",
+    "user", "host", "function", "insert", "salt", "fernet", "keystore", "gateway", "platform", "rest", "functions", "dsa",
     "ed25519", "ssh", "peer", "management", "validation", "registration", "oauth", "bot", "search", "feed",
 ];
 
@@ -116,7 +116,7 @@ const KEY_NOT_OF: &[&str] = &[
     "record", "ordering", "sharding", "distribution", "aggregation", "event", "queue", "exchange", "binding", "attribute", "claim", "param",
     "parameter", "header", "query", "path", "url", "item", "list", "array", "set", "hashmap", "tree", "trie", "kv", "consul", "etcd", "zookeeper",
     "redis", "locale", "language", "lang", "dashboard", "panel", "metric", "series", "time", "date", "certificate", "cert", "ca", "known",
-    "authorized", "trusted", "verification", "verify",
+    "authorized", "trusted", "verification", "verify", "kms", "awskms", "cmk", "cmek", "site", "vapid", "instrumentation",
 ];
 
 /// Words before the head that turn it into a switch, a rule or a digest: `ALLOW_EMPTY_PASSWORD`, `passwordReset`, `checksum`.
@@ -140,14 +140,75 @@ const KEY_ENDS: &[&str] = &[
 ];
 
 const PASSWORD_ENDS: &[&str] = &["password", "passwd", "passphrase", "passwort", "passcode", "pwd", "passw", "passwrd"];
-const PASSWORD_WORDS: &[&str] =
-    &["pass", "pw", "psw", "pswd", "psk", "rootpw", "bindpw", "adminpw", "userpw", "dbpw", "masterauth", "credspw"];
+const PASSWORD_WORDS: &[&str] = &[
+    "pass",
+    "pw",
+    "psw",
+    "pswd",
+    "pswrd",
+    "psk",
+    "rootpw",
+    "bindpw",
+    "adminpw",
+    "userpw",
+    "dbpw",
+    "masterauth",
+    "credspw",
+];
 const NO_PASS: &[&str] = &["bypass", "compass", "trespass", "surpass", "encompass", "overpass", "underpass"];
 const KEYS_OF: &[&str] = &["api", "secret", "private", "access", "unseal", "encryption", "signing"];
 const HEADER_OF: &[&str] = &["auth", "authorization", "bearer", "token"];
 const CREDENTIAL_WORDS: &[&str] = &["credential", "credentials", "creds", "cred"];
 const AUTH_WORDS: &[&str] =
     &["authorization", "auth", "httpauth", "basicauth", "userpwd", "userpass", "authn", "authentication"];
+
+/// Beginnings of names whose values a bundler writes into pages for every browser.
+#[rustfmt::skip] // a list of words
+const OF_PAGES: &[&str] = &[
+    "vite_", "next_public_", "react_app_", "vue_app_", "nuxt_public_", "nuxt_env_", "expo_public_", "gatsby_", "ng_app_", "preact_app_", "razzle_", "storybook_", "plasmo_public_", "public_", "mix_",
+];
+
+/// Search engines whose search keys are made for pages, unlike their other keys.
+const SEARCHES: &[&str] = &["algolia", "docsearch", "typesense", "meili", "meilisearch"];
+
+/// Whether a token or a key of this name is meant for everybody to see. A password in a page is a leak all the same.
+pub(in crate::secrets) fn is_public(name: &str) -> bool {
+    let starts = |start: &&str| {
+        name.len() > start.len() && name.get(..start.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(start))
+    };
+    if OF_PAGES.iter().any(starts) {
+        return true;
+    }
+    // Most names have neither word, and this says so sooner.
+    let contains = |word: &str| crate::secrets::random::contains_ignoring_case(name.as_bytes(), word.as_bytes());
+    if !contains("search") && !contains("browser") {
+        return false;
+    }
+    let words = Words::of(name);
+    let has = |list: &[&str]| words.all().iter().any(|word| is(list, word));
+    has(&["browser"]) || has(&["search"]) && has(SEARCHES) && !has(&["admin", "write", "secret", "private", "master"])
+}
+
+/// Whether a name speaks of a key that others verify with, which goes by its fingerprint: GnuPG's, a host's.
+pub(in crate::secrets) fn is_signing(name: &str) -> bool {
+    const WORDS: &[&str] = &["gpg", "pgp", "gnupg", "signing", "host", "ssh", "hostkey", "apt"];
+    Words::of(name).all().iter().any(|word| is(WORDS, word))
+}
+
+/// Whether a name speaks of a key that a key management service keeps, and that goes by an identifier.
+pub(in crate::secrets) fn is_kept(name: &str) -> bool {
+    Words::of(name).all().iter().any(|word| is(&["kms", "awskms", "gcpkms", "cmk", "cmek", "hsm"], word))
+}
+
+/// Whether a name speaks of a secret that a program signs with, which is never the name of an object.
+pub(in crate::secrets) fn signs(name: &str) -> bool {
+    const WORDS: &[&str] =
+        &["jwt", "session", "cookie", "signing", "nextauth", "hmac", "csrf", "django", "flask", "encryption"];
+    Words::of(name).all().iter().any(|word| is(WORDS, word))
+}
+
+/// Beginnings of names that a controller gives to digests of what it watches.
+const OF_DIGESTS: &[&str] = &["STAKATER_"];
 
 /// What a name says about a secret; `None` when it names none.
 pub(in crate::secrets) fn head(name: &str) -> Option<Head> {
@@ -157,7 +218,7 @@ pub(in crate::secrets) fn head(name: &str) -> Option<Head> {
     }
     // What stands before the slash of an annotation's key is a domain, or says that the rest is only about a secret.
     let (domain, name) = name.rsplit_once('/').unwrap_or(("", name));
-    if is(&["checksum", "hash", "sha256", "sha"], domain) {
+    if is(&["checksum", "hash", "sha256", "sha"], domain) || OF_DIGESTS.iter().any(|start| name.starts_with(start)) {
         return None;
     }
     let words = Words::of(name);
@@ -172,7 +233,10 @@ pub(in crate::secrets) fn head(name: &str) -> Option<Head> {
     let (last, before) = words.split_last()?;
     let head = noun(last, before)?;
     // Asked last, as most names have no such noun.
-    (!before.iter().any(|word| is(ABOUT, word))).then_some(head)
+    if matches!(head, Head::Token | Head::Key | Head::BareKey) && is_public(name) {
+        return None;
+    }
+    (!before.iter().any(|word| is(ABOUT, word) && !(head == Head::Password && is(&["public"], word)))).then_some(head)
 }
 
 /// Words by which a name says that what it holds is none: `nonMatchingToken`, `FAKE_API_KEY`, `invalidPassword`.
@@ -194,7 +258,9 @@ fn noun(last: &str, before: &[&str]) -> Option<Head> {
     if ends(&["secret"], last) {
         return Some(Head::Secret);
     }
-    if ends(&["token"], last) || (is(&["pat"], last) && !before.is_empty()) {
+    // SonarQube's scanner takes its token as `sonar.login`.
+    let login = is(&["login"], last) && ends(&["sonar"], previous);
+    if ends(&["token"], last) || (is(&["pat"], last) && !before.is_empty()) || login {
         return (!is(TOKEN_NOT_OF, previous)).then_some(Head::Token);
     }
     if ends(KEY_ENDS, last) {

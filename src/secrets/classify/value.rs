@@ -31,6 +31,13 @@ pub(super) fn is_no_secret(value: &str) -> bool {
             "pk_live_",
             "pk_test_",
             "pk.eyJ",
+            "phc_",
+            "alias/",
+            "SHA256:",
+            // SubjectPublicKeyInfo of P-256, Ed25519 and RSA in base64.
+            "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE",
+            "MCowBQYDK2VwAyEA",
+            "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8A",
             "Mid-client-",
             "SB-Mid-client-",
             "sb_publishable_",
@@ -44,7 +51,46 @@ pub(super) fn is_no_secret(value: &str) -> bool {
         ]
         .iter()
         .any(|start| value.starts_with(start))
+        || is_tagged(value)
+        || is_member(value)
+        || is_call(value)
+        || is_address(value)
         || value.contains(".svc") && value.contains('.') && !value.contains(' ') && is_host(value)
+}
+
+/// What everybody may know by its form: an account or a contract of Ethereum, a key of AWS KMS, a browser's token of Datadog.
+fn is_address(value: &str) -> bool {
+    let hex = |start: &str, digits: usize| {
+        value
+            .strip_prefix(start)
+            .is_some_and(|rest| rest.len() == digits && rest.bytes().all(|b| b.is_ascii_hexdigit()))
+    };
+    hex("0x", 40) || hex("mrk-", 32) || hex("pub", 32)
+}
+
+/// A list of settings: `jwt,priv-key=/etc/jwt.pem,sign-method=RS256`. What is secret among them has a name of its own there.
+pub(super) fn is_settings(value: &str) -> bool {
+    let word = |text: &str| {
+        text.starts_with(|c: char| c.is_ascii_alphabetic())
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
+    };
+    let setting = |part: &str| match part.split_once('=') {
+        Some((name, value)) => {
+            name.len() >= 2 && word(name) && random::looks_like_name(name.as_bytes()) && !value.is_empty()
+        }
+        None => word(part) && random::looks_like_name(part.as_bytes()),
+    };
+    value.contains(',') && value.contains('=') && value.split(',').all(setting)
+}
+
+/// The fingerprint of a public key: pairs or groups of hexadecimal digits, or the number that GnuPG knows a key by.
+pub(super) fn is_fingerprint(value: &str) -> bool {
+    let digits = value.bytes().filter(u8::is_ascii_hexdigit).count();
+    let grouped = value.split([':', ' ']).filter(|group| !group.is_empty()).all(|group| matches!(group.len(), 2 | 4));
+    let whole = value.strip_prefix("0x").unwrap_or(value);
+    let upper = whole.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_uppercase());
+    digits + value.matches([':', ' ']).count() == value.len() && grouped && matches!(digits, 32 | 40 | 64)
+        || upper && matches!(whole.len(), 16 | 32 | 40) && whole.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 fn is_switch(value: &str) -> bool {
@@ -175,15 +221,17 @@ pub(super) fn is_prose(value: &str) -> bool {
             || !random::is_random(value.as_bytes()))
 }
 
-/// Program text: a call, an index, a member, an operator.
+/// Program text: a call, an index, a member, an operator, a pattern.
 pub(super) fn is_expression(value: &str) -> bool {
     let bytes = value.as_bytes();
     let has = |needle: &str| value.contains(needle);
     (has("(") && has(")"))
+        || calls(value)
+        || is_pattern(value)
         || (has("[") && has("]"))
         || has("->")
         || has("=>")
-        || has("==")
+        || value.trim_end_matches('=').contains("==")
         || has("::")
         || has(" + ")
         || has("||")
@@ -196,6 +244,58 @@ pub(super) fn is_expression(value: &str) -> bool {
             Some(b'$' | b'[' | b'{' | b'(' | b'*' | b'&' | b'|' | b'>' | b'<' | b'%' | b'=' | b',')
         )
         || (has(".") && bytes.iter().all(|b| b.is_ascii_alphabetic() || b"._".contains(b)))
+}
+
+/// A call whose end stands elsewhere: a name and the bracket right behind it.
+fn calls(value: &str) -> bool {
+    let Some((name, _)) = value.split_once('(') else { return false };
+    name.len() >= 3
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.:!".contains(&b))
+        && random::looks_like_name(name.as_bytes())
+}
+
+/// What a regular expression matches a password with, or puts in its place: `\S+`, `.*`, `[^&]+`, `\1`.
+pub(super) fn is_pattern(value: &str) -> bool {
+    let quantified = |class: &str| {
+        value
+            .match_indices(class)
+            .any(|(at, _)| matches!(value.as_bytes().get(at + class.len()), Some(b'+' | b'*' | b'{')))
+    };
+    let begins = |class: &str| value.starts_with(class);
+    [r"\S", r"\w", r"\d", r"\s", "%S", "%w"].into_iter().any(quantified)
+        || [".*", ".+", "[^", "(?", r"\K", r"\("].into_iter().any(begins)
+        || matches!(value.as_bytes(), [b'\\', b'0'..=b'9', ..])
+}
+
+/// YAML's tags of what is put in later: `!Ref DbPassword`, `!vault |`, `!secret db_password`.
+fn is_tagged(value: &str) -> bool {
+    let tag = value.strip_prefix('!').and_then(|rest| rest.split_once(' '));
+    tag.is_some_and(|(tag, _)| !tag.is_empty() && tag.bytes().all(|b| b.is_ascii_alphabetic() || b == b'!'))
+}
+
+/// A member of what programs and templates keep their settings in: `var.db_password2`, `config.smtp.pass1`.
+fn is_member(value: &str) -> bool {
+    #[rustfmt::skip] // a list of words
+    const ROOTS: &[&str] = &[
+        "var", "vars", "local", "locals", "data", "module", "each", "self", "this", "config", "cfg", "conf", "settings", "options", "opts", "args", "params", "props",
+        "env", "process", "os", "sys", "app", "ctx", "context", "req", "request", "inputs", "outputs", "steps", "secrets", "values", "user", "state",
+    ];
+    let mut parts = value.split('.');
+    let name = |part: &str| {
+        part.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+            && random::looks_like_name(part.as_bytes())
+    };
+    parts.next().is_some_and(|root| ROOTS.contains(&root)) && value.contains('.') && parts.all(name)
+}
+
+/// A call, as a whole: `os.getenv("X")`, `new Secret()`, `base64encode(var.x)`.
+fn is_call(value: &str) -> bool {
+    let Some((callee, arguments)) = value.strip_suffix(')').and_then(|rest| rest.split_once('(')) else { return false };
+    let callee = callee.strip_prefix("new ").unwrap_or(callee);
+    let names = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.".contains(&b));
+    let quoted = arguments.starts_with(['"', '\'']);
+    callee.len() >= 3 && names(callee) && random::looks_like_name(callee.as_bytes()) && (quoted || names(arguments))
 }
 
 /// Only these characters are in keys and tokens.

@@ -7,12 +7,12 @@ use super::{Entry, entry as t};
 /// One line an entry.
 #[rustfmt::skip] // one line an entry
 pub(super) const ENTRIES: &[Entry] = &[
-    t("openai", "OpenAI", "API key", &["T3BlbkFJ"], r"sk-(?:(?:proj|svcacct|admin|None)-)?[\w-]{20,100}T3BlbkFJ[\w-]{20,100}").back(110).max(320),
+    t("openai", "OpenAI", "API key", &["T3BlbkFJ"], r"sk-(?:(?:proj|svcacct|admin|None)-)?(?:[\w-]{20}T3BlbkFJ[\w-]{20}|[\w-]{58}T3BlbkFJ[\w-]{58}|[\w-]{74}T3BlbkFJ[\w-]{74})").back(110).max(320),
     t("anthropic", "Anthropic", "API key", &["sk-ant-"], r"sk-ant-(?:(?:api|admin)\d{2}-[\w-]{93}AA|(?:oat|ort|sid)\d{2}-[\w-]{80,120})"),
     t("huggingface", "Hugging Face", "access token", &["hf_"], r"hf_[A-Za-z]{34}"),
     t("huggingface-org", "Hugging Face", "organisation API token", &["api_org_"], r"api_org_[A-Za-z]{34}"),
     t("groq", "Groq", "API key", &["gsk_"], r"gsk_[[:alnum:]]{52}"),
-    t("xai", "xAI", "API key", &["xai-"], r"xai-\w{70,120}"),
+    t("xai", "xAI", "API key", &["xai-"], r"xai-[\w-]{70,120}"),
     t("perplexity", "Perplexity", "API key", &["pplx-"], r"pplx-[[:alnum:]]{48}"),
     t("openrouter", "OpenRouter", "API key", &["sk-or-v1-"], r"sk-or-v1-[0-9a-f]{64}"),
     t("replicate", "Replicate", "API token", &["r8_"], r"r8_[[:alnum:]]{37}"),

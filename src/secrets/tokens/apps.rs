@@ -36,7 +36,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     t("samsara", "Samsara", "API token", &["samsara_api_"], r"samsara_api_[[:alnum:]]{30}"),
     t("branch", "Branch", "secret", &["secret_live_", "secret_test_", "key_live_", "key_test_"], r"(?:secret|key)_(?:live|test)_[[:alnum:]]{32}"),
     t("settlemint", "SettleMint", "access token", &["sm_pat_", "sm_aat_", "sm_sat_"], r"sm_[pas]at_[[:alnum:]]{16,40}"),
-    t("beamer", "Beamer", "API key", &["b_"], r"b_[\w=]{44}").strict(),
+    t("beamer", "Beamer", "API key", &["b_"], r"b_[\w=-]{44}").strict(),
     t("retool", "Retool", "access token", &["retool_"], r"retool_01[0-9a-z]{24}"),
     t("appwrite", "Appwrite", "API key", &["standard_"], r"standard_[0-9a-f]{256}").max(280),
     t("cal", "Cal.com", "API key", &["cal_live_"], r"cal_live_[0-9a-f]{32}"),

@@ -57,6 +57,16 @@ pub(super) fn atlassian(token: &[u8]) -> bool {
     split > 0 && token[split - 1] == b'=' && hex_is(&token[split..], crc32(&token[..split]))
 }
 
+/// GitHub's server-to-server tokens: 36 letters and digits, or a number and a JSON web token, which is longer.
+pub(super) fn github_server(token: &[u8]) -> bool {
+    token.len() > 40 || token[4..].iter().all(u8::is_ascii_alphanumeric)
+}
+
+/// The checksum of the short ones; a web token has its own signature.
+pub(super) fn github_server_sum(token: &[u8]) -> bool {
+    token.len() > 40 || crc_base62_body(token)
+}
+
 /// GitLab's routable tokens end in seven base-36 digits of the CRC-32 of all before; the older ones carry no check.
 pub(super) fn gitlab(token: &[u8]) -> bool {
     if !token.contains(&b'.') {
@@ -97,11 +107,22 @@ pub(super) fn bech32(token: &[u8]) -> bool {
     sum == 1
 }
 
-/// Grafana's old API keys: base64 of `{"k": "...", "n": "...", "id": 1}`, the key being no sample.
+/// Grafana's old API keys: base64 of `{"k": "...", "n": "...", "id": 1}`, the key being no sample. What is no text below is not shown to be
+/// something else.
 pub(super) fn grafana_legacy(token: &[u8]) -> bool {
     let Ok(json) = super::super::structured::STANDARD.decode(token) else { return false };
+    if !json.is_ascii() {
+        return true;
+    }
     let has = |name: &[u8]| memchr::memmem::find(&json, name).is_some();
     has(b"\"n\":") && has(b"\"id\":") && !super::super::random::contains_ignoring_case(&json, b"example")
+}
+
+/// Tink: the type of a key stands in a keyset; that of a public one says so.
+pub(super) fn tink(token: &[u8]) -> bool {
+    let len = token.iter().rposition(|byte| *byte != b'=').map_or(0, |last| last + 1);
+    let keyset = super::super::structured::STANDARD.decode(&token[..len - usize::from(len % 4 == 1)]);
+    keyset.is_ok_and(|keyset| memchr::memmem::find(&keyset, b"PublicKey").is_none())
 }
 
 fn hex_is(text: &[u8], number: u32) -> bool {

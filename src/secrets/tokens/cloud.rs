@@ -2,8 +2,8 @@
 //!
 //! Data only; the columns are those of [`Entry`], the engine is `tokens.rs`.
 
-use super::checksum::bech32;
-use super::{Entry, entry as t};
+use super::checksum::{bech32, tink};
+use super::{Entry, entry as t, whole};
 
 /// One line an entry.
 #[rustfmt::skip] // one line an entry
@@ -17,6 +17,8 @@ pub(super) const ENTRIES: &[Entry] = &[
     t("gcp-oauth-secret", "Google", "OAuth client secret", &["GOCSPX-"], r"GOCSPX-[\w-]{28}"),
     t("gcp-oauth-access", "Google", "OAuth access token", &["ya29."], r"ya29\.[\w-]{30,500}").max(520),
     t("gcp-oauth-refresh", "Google", "OAuth refresh token", &["1//0"], r"1//0[\w-]{40,110}"),
+    t("tink", "Tink", "keyset", &["dHlwZS5nb29nbGVhcGlzLmNvbS9nb29nbGUuY3J5cHRvLnRpbm", "R5cGUuZ29vZ2xlYXBpcy5jb20vZ29vZ2xlLmNyeXB0by50aW5r", "0eXBlLmdvb2dsZWFwaXMuY29tL2dvb2dsZS5jcnlwdG8udGluay"], r"[\w+/]{8,40}(?:dHlwZS5nb29nbGVhcGlzLmNvbS9nb29nbGUuY3J5cHRvLnRpbm|R5cGUuZ29vZ2xlYXBpcy5jb20vZ29vZ2xlLmNyeXB0by50aW5r|0eXBlLmdvb2dsZWFwaXMuY29tL2dvb2dsZS5jcnlwdG8udGluay)[\w+/]{40,1500}={0,2}").back(40).max(1620).parse(tink),
+    t("tink-json", "Tink", "keyset", &["google.crypto.tink."], r#"google\.crypto\.tink\.\w{3,40}[\s\\",]{3,20}value[\s\\":]{3,20}[\w+/]{16,1500}={0,2}[\s\\",]{3,20}keyMaterialType[\s\\":]{3,20}(?:SYMMETRIC|ASYMMETRIC_PRIVATE)"#).max(1700),
     t("azure-storage", "Azure", "storage account key", &["accountkey="], r"(?i)accountkey=[a-z0-9+/]{86}=="),
     t("azure-shared-access", "Azure", "shared access key", &["sharedaccesskey="], r"(?i)sharedaccesskey=[a-z0-9+/]{43}="),
     t("azure-ad-client-secret", "Azure", "client secret", &["Q~"], r"[[:alnum:]_~.-]{3}\dQ~[[:alnum:]_~.-]{31,34}").back(4).digits(1),
@@ -34,7 +36,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     t("upcloud", "UpCloud", "API token", &["ucat_"], r"ucat_[[:alnum:]]{26,40}"),
     t("backblaze", "Backblaze", "application key", &["K00"], r"K00\d[\w/+]{27}").strict(),
     t("yandex-api-key", "Yandex Cloud", "API key", &["AQVN"], r"AQVN[\w-]{35,38}").strict(),
-    t("yandex-iam", "Yandex Cloud", "IAM token", &["t1."], r"t1\.[A-Z0-9a-z_-]{50,400}[=]{0,2}\.[\w-]{86}[=]{0,2}").max(510),
+    t("yandex-iam", "Yandex Cloud", "IAM token", &["t1."], r"t1\.[A-Z0-9a-z_-]{1,400}[=]{0,2}\.[\w-]{86}[=]{0,2}").max(510),
     t("yandex-aws", "Yandex Cloud", "static access key", &["YCA"], r"YC[AP][\w-]{22,38}").strict(),
     t("cloudflare-origin-ca", "Cloudflare", "origin CA key", &["v1.0-"], r"v1\.0-[0-9a-f]{24}-[0-9a-f]{146}"),
     t("cloudflare-token-2", "Cloudflare", "API token", &["cfat_", "cfut_", "cfk_"], r"cf(?:at|ut|k)_[[:alnum:]]{40,60}"),
@@ -54,7 +56,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     t("fauna", "Fauna", "secret", &["fnA"], r"fnA[\w-]{37}").strict(),
     t("xata", "Xata", "API key", &["xau_"], r"xau_[[:alnum:]]{30,60}"),
     t("tinybird", "Tinybird", "token", &["p.eyJ"], r"p\.eyJ[\w-]{80,300}\.[\w-]{43}").max(360),
-    t("vault-service", "Vault", "service token", &["hvs."], r"hvs\.[\w-]{24,130}"),
+    t("vault-service", "Vault", "service token", &["hvs."], r"hvs\.[\w-]{24,130}").whole(whole::vault),
     t("vault-batch", "Vault", "batch token", &["hvb."], r"hvb\.[\w-]{100,400}").max(420),
     t("vault-recovery", "Vault", "recovery token", &["hvr."], r"hvr\.[\w-]{24,130}"),
     t("vault-legacy", "Vault", "service token", &["s."], r"s\.[[:alnum:]]{24}(?:\.[[:alnum:]]{5})?").strict(),

@@ -2,8 +2,8 @@
 //!
 //! Data only; the columns are those of [`Entry`], the engine is `tokens.rs`.
 
-use super::checksum::{atlassian, crc_base62_body, crc_base62_whole, gitlab, pypi};
-use super::{Entry, entry as t};
+use super::checksum::{atlassian, crc_base62_body, crc_base62_whole, github_server, github_server_sum, gitlab, pypi};
+use super::{Entry, entry as t, whole};
 
 /// One line an entry.
 #[rustfmt::skip] // one line an entry
@@ -11,7 +11,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     t("github-pat", "GitHub", "personal access token", &["ghp_"], r"ghp_[[:alnum:]]{36}").check(crc_base62_body),
     t("github-oauth", "GitHub", "OAuth token", &["gho_"], r"gho_[[:alnum:]]{36}").check(crc_base62_body),
     t("github-user-to-server", "GitHub", "user-to-server token", &["ghu_"], r"ghu_[[:alnum:]]{36}").check(crc_base62_body),
-    t("github-server-to-server", "GitHub", "server-to-server token", &["ghs_"], r"ghs_[\w.-]{36,700}").max(720),
+    t("github-server-to-server", "GitHub", "server-to-server token", &["ghs_"], r"ghs_[\w.-]{36,700}").max(720).parse(github_server).check(github_server_sum),
     t("github-refresh", "GitHub", "refresh token", &["ghr_"], r"ghr_[[:alnum:]]{36,76}").check(crc_base62_body),
     t("github-fine-grained-pat", "GitHub", "fine-grained personal access token", &["github_pat_"], r"github_pat_\w{82}"),
     t("gitlab-pat", "GitLab", "personal access token", &["glpat-"], r"glpat-[\w-]{20,300}(?:\.[0-9a-z]{2}\.?[0-9a-z]{7,9})?").max(330).check(gitlab),
@@ -37,7 +37,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     t("sourcegraph", "Sourcegraph", "access token", &["sgp_"], r"sgp_(?:(?:[[:xdigit:]]{16}|local)_)?[[:xdigit:]]{40}"),
     t("sourcegraph-cody", "Sourcegraph", "Cody gateway key", &["slk_"], r"slk_[[:xdigit:]]{64}"),
     t("npm", "npm", "access token", &["npm_"], r"npm_[[:alnum:]]{36}").check(crc_base62_body),
-    t("pypi", "PyPI", "API token", &["pypi-AgEIcHlwaS5vcmc"], r"pypi-AgEIcHlwaS5vcmc[\w-]{50,1000}").max(1020).check(pypi),
+    t("pypi", "PyPI", "API token", &["pypi-AgEIcHlwaS5vcmc"], r"pypi-AgEIcHlwaS5vcmc[\w-]{50,1000}").max(1020).check(pypi).whole(whole::pypi),
     t("testpypi", "TestPyPI", "API token", &["pypi-AgENdGVzdC5weXBpLm9yZw"], r"pypi-AgENdGVzdC5weXBpLm9yZw[\w-]{50,1000}").max(1030),
     t("rubygems", "RubyGems", "API key", &["rubygems_"], r"rubygems_[0-9a-f]{48}"),
     t("crates-io", "crates.io", "API token", &["cio"], r"cio[[:alnum:]]{32}"),
@@ -46,12 +46,12 @@ pub(super) const ENTRIES: &[Entry] = &[
     t("packagist", "Packagist", "access token", &["packagist_"], r"packagist_[ou][ru]t_[0-9a-f]{68}"),
     t("jfrog-api-key", "JFrog", "API key", &["AKCp"], r"AKCp[[:alnum:]]{69}|AKCp\d[[:alnum:]]{66,68}"),
     t("jfrog-reference", "JFrog", "reference token", &["cmVmd"], r"cmVmd[[:alnum:]]{59}"),
-    t("cloudsmith", "Cloudsmith", "API key", &["csa_", "csb_"], r"cs[ab]_[[:xdigit:]]{30}[[:alnum:]]{6}"),
+    t("cloudsmith", "Cloudsmith", "API key", &["csa_"], r"csa_[[:xdigit:]]{30}[[:alnum:]]{6}"),
     t("docker-hub-pat", "Docker Hub", "personal access token", &["dckr_pat_"], r"dckr_pat_[\w-]{27}"),
     t("docker-hub-org", "Docker Hub", "organisation access token", &["dckr_oat_"], r"dckr_oat_[\w-]{32}"),
     t("docker-swarm-join", "Docker", "Swarm join token", &["SWMTKN-"], r"SWMTKN-[12]-(?:1-)?[a-z0-9]{49,50}-[a-z0-9]{24,25}"),
     t("docker-swarm-unlock", "Docker", "Swarm unlock key", &["SWMKEY-"], r"SWMKEY-1-[\w+/]{40,48}"),
-    t("buildkite", "Buildkite", "access token", &["bkua_", "bkaa_", "bkaj_", "bkct_", "bkpt_"], r"bk(?:ua|aa|aj|ct|pt)_[[:alnum:]]{40,90}"),
+    t("buildkite", "Buildkite", "access token", &["bkua_", "bkaa_", "bkaj_", "bkar_", "bkct_", "bkpt_", "bkpat_", "bkps_"], r"bk(?:(?:ua|pat)_(?:[[:alnum:]]{1,8}[._])?[[:alnum:]]{40,64}|aa_[\w.-]{75,90}|(?:ar|ct|ps)_[\w.-]{60,90}|aj_eyJ[\w.-]{80,500}|pt_[\w-]{60,400})").max(520),
     t("circleci", "CircleCI", "access token", &["CCIPAT_", "CCIPRJ_"], r"CCIP(?:AT|RJ)_[[:alnum:]]{22}_[a-z0-9]{40}"),
     t("octopus", "Octopus Deploy", "API key", &["API-"], r"API-[A-Z0-9]{25,26}").strict(),
     t("sonarqube", "SonarQube", "token", &["squ_", "sqp_", "sqa_"], r"sq[upa]_[[:xdigit:]]{40}"),
@@ -61,14 +61,14 @@ pub(super) const ENTRIES: &[Entry] = &[
     t("harness", "Harness", "access token", &["pat.", "sat."], r"[ps]at\.[\w-]{22}\.[[:alnum:]]{24}\.[[:alnum:]]{20}"),
     t("infracost", "Infracost", "API key", &["ico-"], r"ico-[[:alnum:]]{32}"),
     t("snyk", "Snyk", "access token", &["snyk_"], r"snyk_(?:uat|sat)\.[[:xdigit:]]{8}\.[\w.-]{40,400}").max(420),
-    t("deno", "Deno", "access token", &["ddp_", "ddw_"], r"dd[pw]_[[:alnum:]]{36}").check(crc_base62_whole),
+    t("deno", "Deno", "access token", &["ddp_", "ddw_", "ddo_"], r"dd[pwo]_[[:alnum:]]{36}").check(crc_base62_whole),
     t("vercel", "Vercel", "token", &["vcp_", "vci_", "vca_", "vcr_", "vck_"], r"vc[piark]_[\w-]{56}").check(crc_base62_body),
     t("netlify", "Netlify", "access token", &["nfp_", "nfc_", "nfo_", "nfu_", "nfb_"], r"nf[pcoub]_[[:alnum:]]{36,40}"),
     t("render", "Render", "API key", &["rnd_"], r"rnd_[[:alnum:]]{28,32}"),
     t("fly-macaroon", "Fly.io", "access token", &["fm1r_", "fm2_", "fm1a_"], r"fm(?:1[ar]|2)_[\w+/=-]{80,900}").max(920),
     t("fly-v1", "Fly.io", "access token", &["FlyV1 "], r"FlyV1 [\w+/=,-]{100,900}").max(920),
     t("fly-oauth", "Fly.io", "access token", &["fo1_"], r"fo1_[\w-]{43}"),
-    t("heroku", "Heroku", "API key", &["HRKU-AA"], r"HRKU-AA[\w-]{58}"),
+    t("heroku", "Heroku", "API key", &["HRKU-"], r"HRKU-(?:[\w-]{60}|UUID)"),
     t("scalingo", "Scalingo", "API token", &["tk-us-"], r"tk-us-[\w-]{48}"),
     t("postman", "Postman", "API key", &["PMAK-"], r"PMAK-[[:xdigit:]]{24}-[[:xdigit:]]{34}"),
     t("postman-collection", "Postman", "collection access key", &["PMAT-"], r"PMAT-[0-9A-Z]{26}"),
@@ -76,6 +76,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     t("infisical", "Infisical", "service token", &["st."], r"st\.[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\.[0-9a-f]{32}\.[0-9a-f]{32}"),
     t("1password-service-account", "1Password", "service account token", &["ops_eyJ"], r"ops_eyJ[\w+/-]{250,1200}={0,3}").max(1220),
     t("1password-secret-key", "1Password", "secret key", &["A3-"], r"A3-[A-Z0-9]{6}-(?:[A-Z0-9]{11}|[A-Z0-9]{6}-[A-Z0-9]{5})-[A-Z0-9]{5}-[A-Z0-9]{5}-[A-Z0-9]{5}").strict(),
+    t("1password-recovery", "1Password", "recovery code", &["1PRK-"], r"1PRK(?:-[A-Z0-9]{4}){13}"),
     t("bitwarden-sm", "Bitwarden", "Secrets Manager access token", &["0."], r"0\.[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\.[[:alnum:]]{30}:[[:alnum:]+/]{22}=="),
     t("launchdarkly", "LaunchDarkly", "SDK or API key", &["sdk-", "api-"], r"(?:sdk|api)-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"),
     t("devcycle", "DevCycle", "SDK key", &["dvc_server_", "dvc_client_", "dvc_mobile_"], r"dvc_(?:server|client|mobile)_[a-z0-9]{20,40}"),

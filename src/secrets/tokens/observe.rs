@@ -3,7 +3,8 @@
 //! Data only; the columns are those of [`Entry`], the engine is `tokens.rs`.
 
 use super::checksum::{grafana, grafana_legacy};
-use super::{Entry, entry as t};
+use super::{Entry, entry as t, whole};
+
 /// One line an entry.
 #[rustfmt::skip] // one line an entry
 pub(super) const ENTRIES: &[Entry] = &[
@@ -14,7 +15,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     t("new-relic-insert", "New Relic", "insert key", &["NRII-", "NRIQ-"], r"NRI[IQ]-[\w-]{32}"),
     t("new-relic-admin", "New Relic", "admin key", &["NRAA-"], r"NRAA-[0-9a-f]{27}"),
     t("new-relic-rest", "New Relic", "REST API key", &["NRRA-"], r"NRRA-[0-9a-f]{42}"),
-    t("new-relic-license", "New Relic", "licence key", &["NRAL"], r"(?:[a-z]{2}\d{2}xx)?[0-9a-f]{30,36}NRAL").back(42),
+    t("new-relic-license", "New Relic", "licence key", &["NRAL"], r"(?:[a-z]{2}\d{2}x{1,2})?[0-9a-f]{30,36}NRAL").back(42),
     t("new-relic-browser", "New Relic", "browser key", &["NRJS-"], r"NRJS-[0-9a-f]{19}"),
     t("pixie", "Pixie", "deploy or API key", &["px-dep-", "px-api-"], r"px-(?:dep|api)-UUID"),
     t("dynatrace", "Dynatrace", "token", &["dt0c01.", "dt0s01.", "dt0s02."], r"(?i)dt0[cs]0\d\.[a-z0-9]{24}\.[a-z0-9]{64}"),
@@ -22,7 +23,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     t("sentry-user", "Sentry", "user token", &["sntryu_"], r"sntryu_[0-9a-f]{64}"),
     t("posthog-personal", "PostHog", "personal API key", &["phx_"], r"phx_[\w-]{43,64}"),
     t("posthog-feature", "PostHog", "feature flag key", &["phs_"], r"phs_[\w-]{40,64}"),
-    t("elastic-cloud", "Elastic Cloud", "API key", &["essu_"], r"essu_[\w-]{60,200}={0,2}").max(220),
+    t("elastic-cloud", "Elastic Cloud", "API key", &["essu_"], r"essu_[\w+/-]{60,200}={0,2}").max(220).whole(whole::elastic_cloud),
     t("honeycomb", "Honeycomb", "ingest key", &["hcaik_", "hcbik_", "hccik_"], r"hc[a-z]i[ck]_[[:alnum:]]{58}"),
     t("axiom", "Axiom", "API token", &["xaat-", "xapt-"], r"xa[ap]t-UUID"),
     t("checkly", "Checkly", "API key", &["cu_"], r"cu_[0-9a-f]{32}"),

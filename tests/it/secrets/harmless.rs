@@ -1,5 +1,7 @@
 //! Makes what is no secret and looks like one: what people complained about in the trackers of other tools.
 
+use base64::Engine;
+
 use super::made::{Letters, Rng};
 
 /// A name and a value that must never be refused.
@@ -25,6 +27,7 @@ pub fn all(rng: &mut Rng) -> Vec<Harmless> {
     let mut made = stand_ins(rng);
     made.extend(mentions());
     made.extend(public(rng));
+    made.extend(near(rng));
     made
 }
 
@@ -55,6 +58,8 @@ fn stand_ins(rng: &mut Rng) -> Vec<Harmless> {
         "$(DB_PASSWORD)",
         "${DB_PASSWORD}",
         "${DB_PASSWORD:-}",
+        "${DB_PASSWORD:?must be set}",
+        "${DB_PASSWORD:-$(cat /run/db)}",
         "{{ .Values.db.password }}",
         "{{ include \"shop.token\" . }}",
         "%(password)s",
@@ -155,7 +160,48 @@ fn public(rng: &mut Rng) -> Vec<Harmless> {
         "motd",
         "Set the password in the Secret shop-db, never in this file; rotate the token monthly.".to_owned(),
     );
+    made.extend(for_everybody(rng));
     made
+}
+
+/// Keys and tokens that are made to be seen, and identifiers of keys.
+fn for_everybody(rng: &mut Rng) -> Vec<Harmless> {
+    let (hex, body) = (rng.run(Letters::Hex, 64), rng.run(Letters::Mixed, 40));
+    let uuid = format!("{}-{}-4{}-a{}-{}", &hex[..8], &hex[8..12], &hex[12..15], &hex[15..18], &hex[18..30]);
+    vec![
+        harmless("key of pages", "recaptcha site key", body),
+        harmless("key of pages", "algolia search key", hex[..32].to_owned()),
+        harmless("key of pages", "dd rum client token", format!("pub{}", &hex[..32])),
+        harmless("identifier", "kms key", uuid.clone()),
+        harmless("identifier", "instrumentation key", uuid),
+        harmless("identifier", "usdc token", format!("0x{}", &hex[..40])),
+        harmless("fingerprint", "gpg key", hex[..40].to_ascii_uppercase()),
+        harmless("settings", "etcd auth token", "jwt,priv-key=/etc/etcd/jwt.pem,sign-method=RS256,ttl=10m".to_owned()),
+    ]
+}
+
+/// What no issuer would know: cut off, edited by hand, of another form than that of the issuer it is named for.
+fn near(rng: &mut Rng) -> Vec<Harmless> {
+    let (hex, body) = (rng.run(Letters::Hex, 48), rng.run(Letters::Mixed, 48));
+    let signed = |claims: &str| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(claims);
+    let uuid = format!("{}-{}-4{}-a{}-{}", &hex[..8], &hex[8..12], &hex[12..15], &hex[15..18], &hex[18..30]);
+    vec![
+        harmless("cut off", "databricks token", format!("{}{}", concat!("da", "pi"), &hex[..31])),
+        harmless("cut off", "aws secret access key", body[..38].to_owned()),
+        harmless("cut off", "client secret", uuid[..34].to_owned()),
+        harmless("another form", "iterable api key", hex[..20].to_owned()),
+        harmless("another form", "datadog api key", body[..30].to_owned()),
+        harmless("ended in 2025", "npm token", uuid),
+        // The last character of 43 stands for four bits of six.
+        harmless(
+            "edited",
+            "setting",
+            format!("{}.{}.{}F", signed("{\"alg\":\"HS256\"}"), signed("{\"sub\":\"a\"}"), &body[..42]),
+        ),
+        harmless("sample", "setting", format!("{}{}", concat!("mdb_sa", "_sk_"), "1234567890".repeat(4))),
+        harmless("sample", "api key", format!("fake-api-key-{}", &hex[..12])),
+        harmless("within a name", "setting", format!("{}{}", concat!("task_te", "st_"), &body[..30])),
+    ]
 }
 
 fn armoured(label: &str, rng: &mut Rng) -> String {

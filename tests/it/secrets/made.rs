@@ -187,7 +187,7 @@ pub fn pem(rng: &mut Rng) -> String {
 pub fn jwt(rng: &mut Rng) -> String {
     let encode = |text: &str| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(text);
     let payload = format!("{{\"sub\":\"{}\",\"iss\":\"shop\",\"iat\":17{}}}", rng.run(Mixed, 12), rng.run(Digits, 8));
-    format!("{}.{}.{}", encode("{\"alg\":\"HS256\",\"typ\":\"JWT\"}"), encode(&payload), rng.run(Mixed, 43))
+    format!("{}.{}.{}", encode("{\"alg\":\"HS256\",\"typ\":\"JWT\"}"), encode(&payload), encode(&rng.run(Mixed, 32)))
 }
 
 /// A generic secret, made by a machine: nothing but its name gives it away.
