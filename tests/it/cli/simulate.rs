@@ -106,9 +106,7 @@ fn rows_that_cannot_be_read_are_named() {
     ]);
     let bad = run(here.path(), &["simulate", "nodes.json", "--arrivals", "bad.csv"], "");
     assert_eq!(bad.code, 2);
-    for part in
-        ["bad.csv:2:1: cpu \"lots\" is not a quantity", "bad.csv:3:1: arrival \"-5\" is negative", "3 rows"]
-    {
+    for part in ["bad.csv:2:1: cpu \"lots\" is not a quantity", "bad.csv:3:1: arrival \"-5\" is negative", "3 rows"] {
         assert!(bad.err.contains(part), "{part}: {}", bad.err);
     }
     let none = run(here.path(), &["simulate", "nodes.json", "--arrivals", "none.csv"], "");
