@@ -58,14 +58,14 @@ pub(super) fn is_no_secret(value: &str) -> bool {
         || value.contains(".svc") && value.contains('.') && !value.contains(' ') && is_host(value)
 }
 
-/// What everybody may know by its form: an account or a contract of Ethereum, a key of AWS KMS, a browser's token of Datadog.
+/// What everybody may know by its form: an account or a contract of Ethereum, a key of AWS KMS, a browser's token of Datadog, minisign's public key.
 fn is_address(value: &str) -> bool {
     let hex = |start: &str, digits: usize| {
         value
             .strip_prefix(start)
             .is_some_and(|rest| rest.len() == digits && rest.bytes().all(|b| b.is_ascii_hexdigit()))
     };
-    hex("0x", 40) || hex("mrk-", 32) || hex("pub", 32)
+    hex("0x", 40) || hex("mrk-", 32) || hex("pub", 32) || value.len() == 56 && value.starts_with("RWQ")
 }
 
 /// A list of settings: `jwt,priv-key=/etc/jwt.pem,sign-method=RS256`. What is secret among them has a name of its own there.

@@ -77,6 +77,7 @@ fn what_is_public_by_its_value() {
         ("USDC_TOKEN", format!("0x{}", hex(40))),
         ("DD_RUM_CLIENT_TOKEN", format!("pub{}", hex(32))),
         ("GPG_KEY", upper(40)),
+        ("MINISIGN_KEY", format!("RWQ{}", letters(53))),
         ("GPG_SIGNING_KEY", format!("0x{}", upper(16))),
         ("HOST_KEY", format!("SHA256:{}", letters(43))),
         (
