@@ -93,6 +93,13 @@ fn sizes(count: usize, seed: u64) -> Vec<(u64, u64)> {
     (0..count).map(|_| (random.between(4, 20) * 50, random.between(8, 32) * 64)).collect()
 }
 
+/// The same Jobs as a file for `supercargo simulate --batch`.
+pub fn batch(count: usize, seed: u64) -> Value {
+    let job = |(index, (cpu, memory)): (usize, (u64, u64))| json!({"jobName": format!("job-{index}"), "image": "registry.example/scan:1", "requestCpu": format!("{cpu}m"), "requestMem": format!("{memory}Mi")});
+    let jobs: Vec<Value> = sizes(count, seed).into_iter().enumerate().map(job).collect();
+    json!({"simulated": jobs})
+}
+
 impl Nodes {
     /// Creates Jobs of many sizes, all at once, and waits until they are bound.
     pub async fn run(

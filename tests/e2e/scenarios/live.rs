@@ -4,14 +4,16 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
+use tokio::process::Command;
 
+use crate::access::User;
 use crate::controlplane::ControlPlane;
 use crate::install::{Setup, base, certs, install, register, scan_namespace, serve};
-use crate::load::{busy_nodes, clear_jobs};
+use crate::load::{batch, busy_nodes, clear_jobs};
 use crate::objects::{Jobs, SOON, get, nodes_used, pods};
 use crate::switch::Switch;
 use crate::wait::wait_for;
-use crate::webhook::Webhook;
+use crate::webhook::{Webhook, program};
 
 const NODES: usize = 20;
 const BUSY: usize = 8;
@@ -52,10 +54,12 @@ pub async fn a_scan_lands_where_it_was_sent(plane: &ControlPlane) -> Result<()> 
     .await
 }
 
-/// On a cluster that is partly busy the ladder wakes hardly more nodes than must be, and fewer than podAffinity.
+/// On a cluster that is partly busy the ladder wakes hardly more nodes than must be, and fewer than podAffinity; and `supercargo
+/// simulate` says so beforehand.
 pub async fn fills_the_nodes_in_use(plane: &ControlPlane) -> Result<()> {
     let namespace = scan_namespace(plane, "mixed").await?;
     let nodes = busy_nodes(plane, &namespace, NODES, BUSY, SEED).await?;
+    let simulated = simulated(plane).await?;
     let plain = nodes.run(plane, &namespace, "plain", JOBS, SEED).await?;
     clear_jobs(plane, &namespace).await?;
     let affinity = {
@@ -71,10 +75,31 @@ pub async fn fills_the_nodes_in_use(plane: &ControlPlane) -> Result<()> {
     );
     ensure!(ladder.woken <= ladder.bound + SLACK, "{ladder:?}");
     ensure!(ladder.woken < affinity.woken, "{ladder:?}, and by podAffinity {affinity:?}");
+    println!("    the same, simulated: {simulated:?}");
+    for (taken, modelled) in [(plain, simulated[0]), (affinity, simulated[1]), (ladder, simulated[3])] {
+        ensure!(taken.woken.abs_diff(modelled) <= 1, "{taken:?}, and by the model {modelled}");
+    }
     wait_for("no reservation to be left", SOON, async || {
         Ok((installed.webhook.metric("supercargo_reservations", &[]).await? == 0).then_some(()))
     })
     .await
+}
+
+/// The nodes that the Jobs would wake, as `supercargo simulate` has it: alone, by podAffinity, with MostAllocated, by the ladder.
+async fn simulated(plane: &ControlPlane) -> Result<Vec<usize>> {
+    let cluster = plane.kubectl(User::Admin, &["get", "nodes,pods", "-A", "-o", "json"], None).await?.success()?;
+    let file = |name: &str, text: &str| {
+        let path = plane.folder().join(name);
+        std::fs::write(&path, text).map(|()| path)
+    };
+    let (cluster, batch) = (file("cluster.json", &cluster)?, file("batch.json", &batch(JOBS, SEED).to_string())?);
+    let mut command = Command::new(program());
+    let output = command.arg("simulate").arg(cluster).arg("--batch").arg(batch).args(["-o", "json"]).output().await?;
+    ensure!(output.status.success(), "simulate: {}", String::from_utf8_lossy(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout)?;
+    let woken = |way: &Value| way["woken"].as_u64().and_then(|woken| usize::try_from(woken).ok());
+    let ways = report["ways"].as_array().context("no ways")?;
+    ways.iter().map(|way| woken(way).context("no number")).collect()
 }
 
 /// Two replicas that know of each other only by what the pods say wake as many nodes as one does.
