@@ -13,6 +13,7 @@ pub mod batch;
 pub mod explain;
 pub mod facts;
 mod index;
+pub mod inventory;
 mod karpenter;
 pub mod ledger;
 mod lifetimes;

@@ -28,11 +28,12 @@ mod text;
 /// Show how many nodes a set of jobs would take
 ///
 /// Reads the nodes and pods of a cluster, and lets a model of kube-scheduler place the jobs on them: alone, with podAffinity, set
-/// to MostAllocated, and with the planner of the webhook. Nothing is asked of a cluster, and nothing is sent to one.
+/// to MostAllocated, and with the planner of the webhook. Nothing is changed anywhere.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   kubectl get nodes,pods -A -o json | supercargo simulate - --pods 60 --cpu 500m --memory 1Gi
+  supercargo simulate --cluster --pods 60 --profile scan
   supercargo simulate cluster.json --batch batch.json -o svg > nodes.svg
   supercargo simulate cluster.json --arrivals day.csv --from 24h --for 24h --price 0.192
 
@@ -43,8 +44,18 @@ them, group and image. The columns creation_time, scheduled_time, deletion_time,
 understood, too; other columns are left out.")]
 pub(super) struct Arguments {
     /// Nodes and pods: files, folders, or - for stdin
-    #[arg(value_name = "PATH", required = true)]
+    #[arg(value_name = "PATH")]
+    #[cfg_attr(feature = "cluster", arg(required_unless_present = "cluster"))]
+    #[cfg_attr(not(feature = "cluster"), arg(required = true))]
     paths: Vec<PathBuf>,
+    /// The nodes and pods of a cluster, instead: in a pod its own, elsewhere that of the kubeconfig
+    #[cfg(feature = "cluster")]
+    #[arg(long, conflicts_with = "paths")]
+    cluster: bool,
+    /// Which cluster, and as whom, instead of what KUBECONFIG says
+    #[cfg(feature = "cluster")]
+    #[arg(long, value_name = "FILE", requires = "cluster")]
+    kubeconfig: Option<PathBuf>,
     #[command(flatten)]
     jobs: JobArguments,
     /// What a node costs an hour, in whatever you pay with
@@ -139,7 +150,7 @@ struct Way {
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let shape = Shape::read(arguments)?;
     let jobs = jobs(&arguments.jobs, &shape)?;
-    let cluster = Cluster::read(&arguments.paths)?;
+    let cluster = Cluster::of(arguments)?;
     let simulated = simulate(&cluster, &jobs, &shape, arguments);
     let mut out = io::stdout().lock();
     match arguments.output {
@@ -261,6 +272,26 @@ struct Cluster {
 }
 
 impl Cluster {
+    fn of(arguments: &Arguments) -> anyhow::Result<Cluster> {
+        #[cfg(feature = "cluster")]
+        if arguments.cluster {
+            return Cluster::ask(arguments.kubeconfig.as_deref());
+        }
+        Cluster::read(&arguments.paths)
+    }
+
+    #[cfg(feature = "cluster")]
+    fn ask(kubeconfig: Option<&Path>) -> anyhow::Result<Cluster> {
+        use crate::cluster::{connect, inventory};
+
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (nodes, pods) = runtime.block_on(async { inventory::take(&connect(kubeconfig).await?).await })?;
+        if nodes.is_empty() {
+            bail!("the cluster has no nodes");
+        }
+        Ok(Cluster { nodes, pods })
+    }
+
     fn read(paths: &[PathBuf]) -> anyhow::Result<Cluster> {
         let found = source::find(paths);
         found.problems.iter().for_each(complain_of);

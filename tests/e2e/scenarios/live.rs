@@ -93,10 +93,19 @@ async fn simulated(plane: &ControlPlane) -> Result<Vec<usize>> {
         std::fs::write(&path, text).map(|()| path)
     };
     let (cluster, batch) = (file("cluster.json", &cluster)?, file("batch.json", &batch(JOBS, SEED).to_string())?);
-    let mut command = Command::new(program());
-    let output = command.arg("simulate").arg(cluster).arg("--batch").arg(batch).args(["-o", "json"]).output().await?;
-    ensure!(output.status.success(), "simulate: {}", String::from_utf8_lossy(&output.stderr));
-    let report: Value = serde_json::from_slice(&output.stdout)?;
+    let report = async |command: &mut Command| {
+        let output = command.arg("--batch").arg(&batch).args(["-o", "json"]).output().await?;
+        ensure!(output.status.success(), "simulate: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(serde_json::from_slice::<Value>(&output.stdout)?)
+    };
+    let report = {
+        let file = report(Command::new(program()).arg("simulate").arg(cluster)).await?;
+        let kubeconfig = plane.kubeconfig(User::Admin);
+        let live =
+            report(Command::new(program()).args(["simulate", "--cluster", "--kubeconfig"]).arg(kubeconfig)).await?;
+        ensure!(file == live, "simulated from a file {file}, and from the cluster {live}");
+        file
+    };
     let woken = |way: &Value| way["woken"].as_u64().and_then(|woken| usize::try_from(woken).ok());
     let ways = report["ways"].as_array().context("no ways")?;
     ways.iter().map(|way| woken(way).context("no number")).collect()
