@@ -20,7 +20,16 @@ impl Progress {
     /// Of `total` files, or whatever `what` says.
     pub(super) fn new(total: usize, what: &'static str) -> Self {
         // Results in the same terminal are progress enough, and would be torn apart.
-        let watched = io::stderr().is_terminal() && !io::stdout().is_terminal();
+        Progress::shown_if(!io::stdout().is_terminal(), total, what)
+    }
+
+    /// The same where results come at the end only.
+    pub(super) fn before_results(total: usize, what: &'static str) -> Self {
+        Progress::shown_if(true, total, what)
+    }
+
+    fn shown_if(wanted: bool, total: usize, what: &'static str) -> Self {
+        let watched = wanted && io::stderr().is_terminal();
         Progress { total, what, next: watched.then(|| Instant::now() + PATIENCE), shown: false }
     }
 

@@ -165,7 +165,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 fn simulate(cluster: &Cluster, jobs: &[Job], shape: &Shape, arguments: &Arguments) -> Simulated {
     let Cluster { nodes, pods } = cluster;
     let recorded = arguments.jobs.arrivals.is_some();
-    let mut progress = Progress::new(WAYS.len() * jobs.len(), "placements");
+    let mut progress = Progress::before_results(WAYS.len() * jobs.len(), "placements");
     let ways = (0..).zip(WAYS).map(|(index, (name, way, scoring))| {
         let setting = Setting {
             way,

@@ -64,6 +64,9 @@ fn verdict(out: &mut impl Write, simulated: &Simulated) -> io::Result<()> {
     if simulated.is_moment() && simulated.bound.is_none() {
         writeln!(out, "\nThe nodes do not hold all the jobs at once, however they are placed.")?;
     }
+    if simulated.ways.iter().all(|way| way.report.pending == simulated.jobs) {
+        return Ok(());
+    }
     let score = |name: &str| simulated.way(name).map(|way| simulated.score(way));
     if score("podAffinity") <= score("supercargo") {
         writeln!(out, "\npodAffinity does as well here: a view of the nodes is not needed for these jobs.")?;
