@@ -203,6 +203,13 @@ pub fn dotted(pointer: &str) -> String {
     text
 }
 
+/// Whether a folder inside a volume stays where it is put: relative, every part a name.
+pub fn is_plain_folder(path: &str) -> bool {
+    path.len() <= 1024
+        && !path.chars().any(|c| c.is_control() || matches!(c, '\\' | ':' | '$'))
+        && path.split('/').all(|part| !matches!(part, "" | "." | ".."))
+}
+
 /// The name that differs least from what was typed, when it is not too far from it.
 pub fn nearest<'n>(typed: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     // Nobody types more by mistake, and the table below is quadratic.

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
-use crate::fields::{Problems, nearest};
+use crate::fields::{Problems, is_plain_folder, nearest};
 use crate::packing::{Amounts, NodeSeen};
 use crate::quantity::{self, Quantity};
 use crate::tree::{Map, Node, escape};
@@ -234,7 +234,7 @@ impl Reader {
         if let Some(class) = &job.priority_class {
             self.problems.object_name(&field("priorityClass"), class);
         }
-        if job.source.as_deref().is_some_and(|source| !is_plain(source)) {
+        if job.source.as_deref().is_some_and(|source| !is_plain_folder(source)) {
             let message = "is no plain relative path: write folder/below without '..', '.', empty parts or ':'";
             self.problems.add(field("source"), message);
         }
@@ -457,13 +457,6 @@ fn wrong_image(image: &str) -> Option<&'static str> {
         }
     }
     None
-}
-
-/// As the profile's volumes want it (mutators/volumes.rs): relative, every part a name.
-fn is_plain(path: &str) -> bool {
-    path.len() <= 1024
-        && !path.chars().any(|c| c.is_control() || matches!(c, '\\' | ':' | '$'))
-        && path.split('/').all(|part| !matches!(part, "" | "." | ".."))
 }
 
 #[cfg(test)]

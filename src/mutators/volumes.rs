@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Stowing, fill_in};
 use crate::facts::Namespace;
+use crate::fields::is_plain_folder;
 use crate::finding::{Objection, ObjectionTo, Subject};
 use crate::patch::EditError;
 use crate::policy::Profile;
@@ -287,23 +288,17 @@ fn sub_path(pod: &Pod<'_>, from: &SubPathFrom, namespace: &Namespace) -> Result<
     match pod.annotation(&from.annotation) {
         None | Some("") if from.required => Err("is missing"),
         None | Some("") => Ok(Some(prefix.trim_end_matches('/').to_owned()).filter(|prefix| !prefix.is_empty())),
-        Some(folder) if is_plain(folder) => Ok(Some(format!("{prefix}{folder}"))),
+        Some(folder) if is_plain_folder(folder) => Ok(Some(format!("{prefix}{folder}"))),
         Some(_) => Err("is no plain relative path (no '..', no '.', no empty part, no control characters)"),
     }
-}
-
-/// Whether a path stays where it is put: relative, every part a name.
-fn is_plain(path: &str) -> bool {
-    path.len() <= 1024
-        && !path.chars().any(|c| c.is_control() || matches!(c, '\\' | ':' | '$'))
-        && path.split('/').all(|part| !matches!(part, "" | "." | ".."))
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
-    use super::{is_plain, is_same_volume};
+    use super::is_same_volume;
+    use crate::fields::is_plain_folder;
     use crate::tree::Node;
 
     #[test]
@@ -340,10 +335,10 @@ mod tests {
     #[test]
     fn folders_stay_below_their_prefix() {
         for path in ["web-shop", "team/web-shop", "a b", "..a", "ä"] {
-            assert!(is_plain(path), "{path}");
+            assert!(is_plain_folder(path), "{path}");
         }
         for path in ["", "/abs", "../x", "a/../b", "a//b", "a/", ".", "a/./b", "a\\b", "C:x", "$(X)", "a\nb"] {
-            assert!(!is_plain(path), "{path}");
+            assert!(!is_plain_folder(path), "{path}");
         }
     }
 }
