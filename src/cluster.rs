@@ -24,6 +24,12 @@ pub mod snapshot;
 /// A connection on which nothing was heard for so long is dead: bookmarks come once a minute.
 const SILENCE: Duration = Duration::from_secs(120);
 
+/// Does `work` with a client for [`connect`]'s cluster, and waits for it: for commands that ask and end.
+pub fn ask<T>(kubeconfig: Option<&Path>, work: impl AsyncFnOnce(Client) -> anyhow::Result<T>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
+    runtime.block_on(async { work(connect(kubeconfig).await?).await })
+}
+
 /// Who to ask: the cluster that this pod runs in, or the one that the kubeconfig names.
 pub async fn connect(kubeconfig: Option<&Path>) -> anyhow::Result<Client> {
     // Fails when there is one already, which then is the same.

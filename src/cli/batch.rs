@@ -129,8 +129,8 @@ fn print(format: Format, planned: &[Planned]) -> anyhow::Result<()> {
 
 /// The file, as it was read.
 pub(super) struct Text {
-    file: File,
-    text: String,
+    pub(super) file: File,
+    pub(super) text: String,
 }
 
 impl Text {

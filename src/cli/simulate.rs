@@ -211,11 +211,11 @@ impl Simulated {
         (report.pending, hours, report.woken, report.used)
     }
 
-    /// What so much node-time costs, ready to be printed.
+    /// What so much node-time costs.
     fn cost(&self, millis: u64) -> Option<String> {
         let hourly = u128::from(self.price?.millis());
         let thousandths = u64::try_from(hourly * u128::from(millis) / 3_600_000).unwrap_or(u64::MAX);
-        Some(format!("{:>10}", format!("{}.{:02}", thousandths / 1000, thousandths % 1000 / 10)))
+        Some(format!("{}.{:02}", thousandths / 1000, thousandths % 1000 / 10))
     }
 
     /// The most nodes that were awake at once, any way.
@@ -231,7 +231,7 @@ impl Simulated {
     }
 
     fn document(&self) -> Value {
-        let hours = |millis: u64| self.fluid.map(|_| hours(millis).trim_start().to_owned());
+        let hours = |millis: u64| self.fluid.map(|_| hours(millis));
         let way = |way: &Way| {
             let report = &way.report;
             let bars: Vec<Value> = way
@@ -247,7 +247,7 @@ impl Simulated {
             });
             if let Some(hours) = hours(report.woken_millis) {
                 document["nodeHours"] = json!(hours);
-                document["cost"] = json!(self.cost(report.woken_millis).map(|cost| cost.trim_start().to_owned()));
+                document["cost"] = json!(self.cost(report.woken_millis));
             }
             document
         };
@@ -258,10 +258,10 @@ impl Simulated {
     }
 }
 
-/// Node-hours, ready to be printed.
+/// Node-hours as people write them.
 fn hours(millis: u64) -> String {
     let hundredths = millis / 36_000;
-    format!("{:>11}", format!("{}.{:02}", hundredths / 100, hundredths % 100))
+    format!("{}.{:02}", hundredths / 100, hundredths % 100)
 }
 
 /// What the files say.
@@ -282,10 +282,9 @@ impl Cluster {
 
     #[cfg(feature = "cluster")]
     fn ask(kubeconfig: Option<&Path>) -> anyhow::Result<Cluster> {
-        use crate::cluster::{connect, inventory};
+        use crate::cluster::{ask, inventory};
 
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let (nodes, pods) = runtime.block_on(async { inventory::take(&connect(kubeconfig).await?).await })?;
+        let (nodes, pods) = ask(kubeconfig, async |client| inventory::take(&client).await)?;
         if nodes.is_empty() {
             bail!("the cluster has no nodes");
         }

@@ -75,6 +75,17 @@ mod properties;
 mod public;
 mod surfaces;
 
+/// Names that call for a secret.
+const KEYS: [&str; 7] = [
+    "DB_PASSWORD",
+    "API_TOKEN",
+    "AWS_SECRET_ACCESS_KEY",
+    "CLIENT_SECRET",
+    "AUTHORIZATION",
+    "CREDENTIALS",
+    "STRIPE_KEY",
+];
+
 const PASSWORD: &str = concat!("Wq7!k", "d9Zx");
 
 fn github() -> String {
@@ -315,15 +326,7 @@ fn a_placeholder_is_never_refused() {
         "changeme",
         "password",
     ];
-    for key in [
-        "DB_PASSWORD",
-        "API_TOKEN",
-        "AWS_SECRET_ACCESS_KEY",
-        "CLIENT_SECRET",
-        "AUTHORIZATION",
-        "CREDENTIALS",
-        "STRIPE_KEY",
-    ] {
+    for key in KEYS {
         for value in values {
             for object in [
                 env(key, value),

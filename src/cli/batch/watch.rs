@@ -7,15 +7,14 @@ use std::pin::pin;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
 use futures::{FutureExt, Stream, StreamExt, stream};
 use kube::Client;
 
 use super::{Text, seconds};
 use crate::batch::{self, Batch, Options, Planned, Progress};
 use crate::cli::{CLEAN, FAILED, REFUSED, colours, complain};
+use crate::cluster::ask;
 use crate::cluster::batch::{Input, look, make, nodes, remove, said, watch};
-use crate::cluster::connect;
 use crate::output::count;
 
 /// How often the bar and the time on it move.
@@ -64,9 +63,7 @@ enum Stop {
 }
 
 pub(super) fn run(text: &Text, batch: &Batch, mut options: Options, arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
-    runtime.block_on(async {
-        let client = connect(arguments.kubeconfig.as_deref()).await?;
+    ask(arguments.kubeconfig.as_deref(), async |client| {
         options.namespace.get_or_insert_with(|| client.default_namespace().to_owned());
         let sizes = nodes(&client).await;
         let (nodes, known) = match sizes {

@@ -107,16 +107,11 @@ fn read(paths: &[PathBuf]) -> anyhow::Result<Vec<Node<'static>>> {
 
 #[cfg(feature = "cluster")]
 fn ask(arguments: &Arguments) -> anyhow::Result<Vec<Node<'static>>> {
-    use anyhow::Context;
+    use crate::cluster::{self, explain};
 
-    use crate::cluster::{connect, explain};
-
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
     let (namespace, name) = &arguments.pod;
-    let seen = runtime.block_on(async {
-        let client = connect(arguments.kubeconfig.as_deref()).await?;
-        explain::documents(&client, namespace, name).await
-    })?;
+    let kubeconfig = arguments.kubeconfig.as_deref();
+    let seen = cluster::ask(kubeconfig, async |client| explain::documents(&client, namespace, name).await)?;
     for note in seen.notes {
         crate::cli::complain("note", note);
     }

@@ -6,11 +6,12 @@ use anyhow::{anyhow, bail};
 use csv::{ReaderBuilder, StringRecord, Trim};
 
 use super::Shape;
+use crate::cli::batch::Text;
 use crate::cli::complain_of;
 use crate::packing::simulate::Job;
 use crate::printable::printable;
 use crate::quantity::{self, Quantity};
-use crate::source::{self, Place, Problem};
+use crate::source::{Place, Problem};
 
 /// Of each pair either; the second one is what the trace openb (clusterdata, gpu-v2023) calls it.
 const ARRIVAL: [&str; 2] = ["arrival", "creation_time"];
@@ -29,13 +30,7 @@ pub(super) struct Window {
 
 /// Pods in the order of their arrival.
 pub(super) fn read(path: &Path, window: Window, shape: &Shape) -> anyhow::Result<Vec<Job>> {
-    let found = source::find(&[path.to_owned()]);
-    let file = match (found.problems.first(), found.files.first()) {
-        (None, Some(file)) if !path.is_dir() => file,
-        (Some(problem), _) => bail!("{problem}"),
-        _ => bail!("{} is no file: name a CSV file with a row a pod", path.display()),
-    };
-    let text = file.text().map_err(|problem| anyhow!("{problem}"))?;
+    let Text { file, text } = Text::read(path)?;
     let mut reader = ReaderBuilder::new().trim(Trim::All).from_reader(text.as_bytes());
     let columns = Columns::read(reader.headers()?).map_err(|message| anyhow!("{}: {message}", path.display()))?;
     let (mut jobs, mut problems) = (Vec::new(), Vec::new());

@@ -42,7 +42,7 @@ pub(super) fn draw(simulated: &Simulated) -> String {
 fn caption(simulated: &Simulated, way: &Way) -> String {
     let report = &way.report;
     let hours = match simulated.fluid {
-        Some(_) => format!(", {} node-hours", super::hours(report.woken_millis).trim_start()),
+        Some(_) => format!(", {} node-hours", super::hours(report.woken_millis)),
         None => String::new(),
     };
     format!("{}: {} nodes used, {} newly woken, {} pending{hours}", way.name, report.used, report.woken, report.pending)

@@ -37,10 +37,10 @@ fn table(out: &mut impl Write, simulated: &Simulated) -> io::Result<()> {
     for way in &simulated.ways {
         write!(out, "{:16} {:>10} {:>12} {:>8}", way.name, way.report.used, way.report.woken, way.report.pending)?;
         if hours {
-            write!(out, " {}", super::hours(way.report.woken_millis))?;
+            write!(out, " {:>11}", super::hours(way.report.woken_millis))?;
         }
         if let Some(cost) = simulated.cost(way.report.woken_millis).filter(|_| hours) {
-            write!(out, " {cost}")?;
+            write!(out, " {cost:>10}")?;
         }
         writeln!(out)?;
     }
@@ -50,9 +50,9 @@ fn table(out: &mut impl Write, simulated: &Simulated) -> io::Result<()> {
         writeln!(out, "{:16} {:>10} {bound:>12}", "no way does with", "")?;
     }
     if let Some(fluid) = simulated.fluid {
-        write!(out, "{:16} {:>32} {}", "nor with", "", super::hours(fluid))?;
+        write!(out, "{:16} {:>32} {:>11}", "nor with", "", super::hours(fluid))?;
         if let Some(cost) = simulated.cost(fluid) {
-            write!(out, " {cost}")?;
+            write!(out, " {cost:>10}")?;
         }
         writeln!(out)?;
     }
@@ -117,7 +117,7 @@ fn over_time(out: &mut impl Write, simulated: &Simulated) -> io::Result<()> {
     if highest == 0 {
         return Ok(());
     }
-    writeln!(out, "\nnodes awake for the jobs, 0 to {highest}, over {} h", super::hours(simulated.end()).trim_start())?;
+    writeln!(out, "\nnodes awake for the jobs, 0 to {highest}, over {} h", super::hours(simulated.end()))?;
     for way in &simulated.ways {
         let line: String = moments(way, simulated.end())
             .into_iter()

@@ -4,16 +4,6 @@ use proptest::prelude::*;
 
 use super::*;
 
-const KEYS: [&str; 7] = [
-    "DB_PASSWORD",
-    "API_TOKEN",
-    "AWS_SECRET_ACCESS_KEY",
-    "CLIENT_SECRET",
-    "AUTHORIZATION",
-    "CREDENTIALS",
-    "STRIPE_KEY",
-];
-
 /// A value that says of itself that it is none.
 fn placeholder() -> impl Strategy<Value = String> {
     let name = "[A-Za-z][A-Za-z0-9_]{0,20}";
