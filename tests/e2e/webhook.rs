@@ -16,6 +16,8 @@ use crate::wait::wait_for;
 
 /// A debug build on a busy machine.
 const READY: Duration = Duration::from_secs(60);
+/// From the answer to its line in the log.
+const LOGGED: Duration = Duration::from_secs(30);
 
 /// The program under test: `SUPERCARGO_BIN`, else the one built with the tests.
 pub fn program() -> PathBuf {
@@ -81,9 +83,25 @@ impl Webhook {
         values.map(|value| Ok(value.parse::<u64>()?)).sum()
     }
 
-    /// What it has logged.
-    pub fn log(&self) -> String {
-        self.process.log()
+    /// What it has logged, once that has a line for every review that the metrics count by now: the program answers
+    /// first, and a thread of its own writes the log.
+    pub async fn log(&self) -> Result<String> {
+        let reviews = usize::try_from(self.metric("supercargo_reviews_total", &[]).await?)?;
+        wait_for(&format!("{reviews} reviews to be in the log"), LOGGED, async || {
+            let log = self.process.log();
+            let lines = log.lines().filter(|line| line.contains(" decision=")).count();
+            Ok((lines >= reviews).then_some(log))
+        })
+        .await
+    }
+
+    /// Waits until it has logged a line that holds these words, and gives the last such line.
+    pub async fn logged(&self, words: &str) -> Result<String> {
+        wait_for(&format!("{words:?} in the log"), LOGGED, async || {
+            Ok(self.process.log().lines().rfind(|line| line.contains(words)).map(str::to_owned))
+        })
+        .await
+        .with_context(|| self.process.tail(10))
     }
 
     /// The process: [`Process::terminate`], [`Process::wait`], [`Process::kill`], [`Process::tail`].

@@ -71,7 +71,7 @@ pub async fn refuses_the_bad_examples(plane: &ControlPlane) -> Result<()> {
             ensure!(!stderr.contains("correct-horse"), "{name}: the secret is printed:\n{stderr}");
         }
     }
-    ensure!(!installed.webhook.log().contains("correct-horse"), "the secret is in the log");
+    ensure!(!installed.webhook.log().await?.contains("correct-horse"), "the secret is in the log");
     let denied = installed.webhook.metric("supercargo_reviews_total", &[("decision", "denied")]).await?;
     ensure!(denied >= 6, "{denied} denied, say the metrics");
     Ok(())

@@ -35,7 +35,7 @@ pub async fn judges_twelve_megabytes_in_time(plane: &ControlPlane) -> Result<()>
     ensure!(faults == 0, "{faults} faults, say the metrics");
     let bytes = webhook.metric("supercargo_request_body_bytes_sum", &[]).await?;
     ensure!(bytes > 18_000_000, "only {bytes} bytes came: the bodies were not what this test is about");
-    let line = webhook.log().lines().rfind(|line| line.contains("UPDATE")).unwrap_or_default().to_owned();
+    let line = webhook.logged("UPDATE").await?;
     println!("    {} MB in two reviews; the second: {line}", bytes / 1_000_000);
     Ok(())
 }
