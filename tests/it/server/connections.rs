@@ -12,8 +12,12 @@ use super::running::{self, Running, engine, start};
 const SHORT: Duration = Duration::from_millis(200);
 
 async fn answers(client: &Client) {
-    let reply = client.post("/validate", running::review("u-1", "Pod", "{}")).await;
-    assert_eq!(reply.status, 200, "{reply:?}");
+    // More than once: the limits of these tests are short, for a machine that is busy.
+    eventually("it answers", async || {
+        let request = super::client::post("/validate", super::client::full(running::review("u-1", "Pod", "{}")));
+        client.send(request).await.is_ok_and(|reply| reply.status == 200)
+    })
+    .await;
 }
 
 /// All that comes before the other side closes.
@@ -153,11 +157,7 @@ async fn a_flood_of_connections_locks_nobody_out() {
             Ok(())
         }));
     }
-    eventually("a request in the flood is answered", async || {
-        let request = super::client::post("/validate", super::client::full(running::review("u-1", "Pod", "{}")));
-        server.client.send(request).await.is_ok_and(|reply| reply.status == 200)
-    })
-    .await;
+    answers(&server.client).await;
     assert!(metric(server.http, "supercargo_connections_open").await <= PLACES);
     assert!(metric(server.http, r#"supercargo_connections_refused_total{reason="peer"}"#).await >= 300);
     for task in flood {
