@@ -9,12 +9,33 @@ const SAMPLE_WORDS: &[&str] = &[
     "...", "dummy", "foobar", "notreal", "todo",
 ];
 
+/// Neighbours that count on: no generator that somebody runs in this century puts so many of them in a row.
+const COUNTED: usize = 12;
+
 /// Whether a known token's body is what documentation puts there: masks, the alphabet, the word "example". Uniformity alone is no
 /// excuse for a known format.
 pub(super) fn is_sample(body: &[u8]) -> bool {
     let masked = |byte: &u8| b"xX*.0_-#".contains(byte);
     let uniform = body.len() >= 16 && (distinct(body) <= 2 || has_period(body, 3));
-    body.iter().all(masked) || uniform || has_sample_word(body) || longest_sequence(body) >= 20
+    // `ABC123DEF456`: the alphabet with figures in between.
+    let letters = || body.iter().copied().filter(u8::is_ascii_alphabetic);
+    body.iter().all(masked)
+        || uniform
+        || has_sample_word(body)
+        || longest_sequence(body.iter().copied()) >= COUNTED
+        || longest_sequence(letters()) >= 20
+        || is_masked(body)
+}
+
+/// Whether a third of it is masks: one character twelve times or more.
+fn is_masked(body: &[u8]) -> bool {
+    let runs = body.chunk_by(|one, two| one == two).map(<[u8]>::len);
+    runs.filter(|run| *run >= COUNTED).sum::<usize>() * 3 >= body.len()
+}
+
+/// Whether a token of a shape that is common all the same counts where a random one hardly would: eight in a row are one in 10¹².
+pub(super) fn has_count(body: &[u8]) -> bool {
+    longest_sequence(body.iter().copied()) >= 8
 }
 
 /// Whether the same few bytes come again and again, from its beginning to its end: `123123123`.
@@ -91,7 +112,10 @@ pub(super) fn is_filler(body: &[u8]) -> bool {
         8..24 => 5,
         _ => 7,
     };
-    distinct(body) < need || has_sample_word(body) || longest_sequence(body) >= 12 || is_typed(body)
+    distinct(body) < need
+        || has_sample_word(body)
+        || longest_sequence(body.iter().copied()) >= COUNTED
+        || is_typed(body)
 }
 
 /// Whether one of the [`SAMPLE_WORDS`] stands anywhere in it.
@@ -119,12 +143,12 @@ pub(super) fn distinct(bytes: &[u8]) -> usize {
 }
 
 /// The longest run in which each byte is the one before plus one, in any case: `abcdef`, `AbCd`, `123456`, `8901`.
-fn longest_sequence(bytes: &[u8]) -> usize {
-    let (mut best, mut run) = (0, 1);
-    for pair in bytes.windows(2) {
-        let (one, two) = (pair[0].to_ascii_lowercase(), pair[1].to_ascii_lowercase());
-        run = if two == one.wrapping_add(1) || (one, two) == (b'9', b'0') { run + 1 } else { 1 };
+fn longest_sequence(bytes: impl Iterator<Item = u8>) -> usize {
+    let (mut best, mut run, mut before) = (0, 0, 0_u8);
+    for byte in bytes.map(|byte| byte.to_ascii_lowercase()) {
+        run = if byte == before.wrapping_add(1) || (before, byte) == (b'9', b'0') { run + 1 } else { 1 };
         best = best.max(run);
+        before = byte;
     }
     best
 }

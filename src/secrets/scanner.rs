@@ -335,7 +335,7 @@ fn follow(text: &str, lead: Lead, hit: &Range<usize>, meter: &mut Meter) -> Opti
         Lead::Pem64 => meter.spend(2048).then(|| structured::pem_in_base64(text, hit)).flatten(),
         Lead::Jwt => structured::jwt(text, hit, meter).or_else(|| structured::json_in_base64(text, hit, meter)),
         Lead::Jwk => meter.spend(2048).then(|| structured::jwk(text, hit)).flatten(),
-        Lead::Scheme => meter.spend(64).then(|| structured::http_credentials(text, hit)).flatten(),
+        Lead::Scheme => meter.spend(112).then(|| structured::http_credentials(text, hit)).flatten(),
         Lead::Word | Lead::Command => None,
     }
 }

@@ -135,10 +135,22 @@ pub(super) fn jwt(text: &str, hit: &Range<usize>, meter: &mut Meter) -> Option<(
     // The sample of jwt.io and of half the tutorials there are.
     let sample = signature.starts_with(b"SflKxwRJ");
     let encrypted = count == 5 && has("\"enc\"");
-    let claims = bytes[parts[1].clone()].starts_with(b"eyJ");
-    let certainty =
-        if signed && claims && is_edited(&header, signature) { Certainty::Weak } else { Certainty::Certain };
+    let claims = &bytes[parts[1].clone()];
+    let void = signed && claims.starts_with(b"eyJ") && (is_edited(&header, signature) || speaks_of_nobody(claims));
+    let certainty = if void { Certainty::Weak } else { Certainty::Certain };
     ((signed && !sample) || encrypted).then(|| (whole, Secret { certainty, ..certain("JSON web token") }))
+}
+
+/// Whether claims name nobody, no right and no time (RFC 7519, 4.1, and what services put there beside): `{"confidence": 0.8}` is signed, and
+/// opens nothing.
+fn speaks_of_nobody(claims: &[u8]) -> bool {
+    #[rustfmt::skip] // a list of words
+    const MATTERS: &[&str] = &[
+        "\"iss\"", "\"sub\"", "\"aud\"", "\"exp\"", "\"iat\"", "\"nbf\"", "\"jti\"", "id\"", "user", "mail", "name", "role", "scope", "right",
+        "perm", "key", "account", "client", "tenant", "group", "org", "session", "token", "access", "admin", "auth", "login",
+    ];
+    let Ok(claims) = URL_SAFE.decode(trim_padding(claims)) else { return false };
+    !MATTERS.iter().any(|word| random::contains_ignoring_case(&claims, word.as_bytes()))
 }
 
 /// Whether a signature has the length of its algorithm's (RFC 7518), and an ending that no encoder writes: the last character stands for

@@ -259,7 +259,8 @@ fn is_plausible(entry: &Entry, token: &[u8], doubtful: bool) -> bool {
     if random::is_sample(body) || is_sentence(body) {
         return false;
     }
-    !(entry.strict || doubtful) || (random::is_random(body) && !(entry.strict && random::is_typed(body)))
+    !(entry.strict || doubtful)
+        || (random::is_random(body) && !(entry.strict && (random::is_typed(body) || random::has_count(body))))
 }
 
 /// Words that begin values of many issuers and of none.

@@ -54,7 +54,8 @@ pub(super) fn is_weak(value: &str) -> bool {
         lower.trim_end_matches(|c: char| c.is_ascii_digit() || matches!(c, '!' | '?' | '.' | '@' | '#' | '*' | '$'));
     let tail = &lower[stem.len()..];
     let short_tail = tail.len() <= 4 || "12345678901234567890".contains(tail.trim_end_matches(['!', '@', '#']));
-    (short_tail && is_made_of_parts(stem)) || is_made_of_parts(&lower)
+    let disguised = lower.contains('$') && is_made_of_parts(&lower.replace('$', "s"));
+    (short_tail && is_made_of_parts(stem)) || is_made_of_parts(&lower) || disguised
 }
 
 /// What people write where a secret will be, and leave: never the name of an object that holds one.
@@ -192,6 +193,7 @@ mod tests {
             "123456",
             "my-secret-pw",
             "supersecret",
+            "super$ecret",
             "test1234",
         ] {
             assert!(is_weak(value), "{value}");

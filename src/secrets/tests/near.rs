@@ -50,6 +50,39 @@ fn what_counts_or_repeats_is_no_token() {
     assert_eq!(certainty(&env("SETTING", &format!("{atlas}{}", "1234567890".repeat(4)))), None);
 }
 
+/// The alphabet, its letters with figures in between, masks: no issuer's generator made them. Half as much may be chance, and is refused.
+#[test]
+fn what_nobody_generated_is_no_token() {
+    let alphabet = "abcdefghijklmnopqrstuvwxyz";
+    let gitlab = |body: &str| format!("{}{body}", concat!("glp", "at-"));
+    let long = |middle: &str| format!("{}{middle}{}", &BODY[..4], &BODY[4..20 - middle.len()]);
+    assert!(refused(&env("SETTING", &gitlab(&long(&alphabet[..6])))));
+    assert_eq!(certainty(&env("SETTING", &gitlab(&long(&alphabet[..12])))), None);
+    let runpod = |body: &str| format!("{}{body}", concat!("rp", "a_"));
+    let woven = "ABC12DEF34GHI56JKL78MNO90PQR12STU34VWX56Y78Z9";
+    assert!(refused(&env("SETTING", &runpod(&format!("{BODY}{BODY}")[..45]))));
+    assert_eq!(certainty(&env("SETTING", &runpod(woven))), None);
+    let sendgrid = |first: &str| format!("{}{first}.{}", concat!("S", "G."), &BODY[..43]);
+    assert!(refused(&env("SETTING", &sendgrid(&BODY[20..42]))));
+    assert_eq!(certainty(&env("SETTING", &sendgrid(&"8".repeat(22)))), None);
+    let bare = |body: &str| format!("{}{body}", concat!("s", "k-"));
+    assert!(refused(&env("SETTING", &bare(&BODY[..48]))));
+    assert_eq!(certainty(&env("SETTING", &bare(&format!("{}{}{}", &BODY[..20], &alphabet[..8], &BODY[20..40])))), None);
+}
+
+/// A signature over something that names nobody and no time is no credential.
+#[test]
+fn a_web_token_about_nobody_is_only_warned_of() {
+    let token = |claims: &str| {
+        let (header, claims) = (encode(br#"{"alg":"HS256","typ":"JWT"}"#), encode(claims.as_bytes()));
+        format!("{}.{}.{}E", header.trim_end_matches('='), claims.trim_end_matches('='), &BODY[..42])
+    };
+    for claims in [r#"{"sub":"a"}"#, r#"{"userId":7}"#, r#"{"confidence":0.8,"exp":1}"#] {
+        assert!(refused(&env("SETTING", &token(claims))), "{claims}");
+    }
+    assert_eq!(certainty(&env("SETTING", &token(r#"{"confidence":0.8}"#))), Some(Certainty::Weak));
+}
+
 /// Two counts that take turns: in a file it is somebody's sample, in a field it is what runs.
 #[test]
 fn counts_that_take_turns_are_a_sample_in_a_file() {
