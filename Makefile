@@ -48,7 +48,7 @@ bench: ## The engine alone, then the server beside a bare TLS echo (docs/perform
 
 .PHONY: properties
 properties: ## 100,000 random pods through the mutators
-	PROPTEST_CASES=100000 $(CARGO) test --release --locked --test it properties
+	PROPTEST_CASES=100000 $(CARGO) test --profile properties --locked --test it properties
 
 .PHONY: generate
 generate: ## Rewrite what is made from the code: docs/rules.md, docs/policies.md, docs/cli.md

@@ -10,40 +10,48 @@ pub struct Row {
     pub goal: Option<f64>,
 }
 
-/// Phase, quantity, and the values of each round: the echo's and ours.
-#[derive(Default)]
-pub struct Table(Vec<(&'static str, Row, [Vec<f64>; 2])>);
+/// What was measured of two servers.
+pub struct Table {
+    names: [&'static str; 2],
+    /// Phase, quantity, and the values of each round: one server's and the other's.
+    rows: Vec<(&'static str, Row, [Vec<f64>; 2])>,
+}
 
 impl Table {
+    /// An empty one of these servers.
+    pub fn new(names: [&'static str; 2]) -> Self {
+        Table { names, rows: Vec::new() }
+    }
+
     /// One more value of a quantity.
     pub fn put(&mut self, phase: &'static str, row: Row, target: usize, value: f64) {
-        let known = self.0.iter().position(|(other, known, _)| *other == phase && *known == row);
+        let known = self.rows.iter().position(|(other, known, _)| *other == phase && *known == row);
         let at = known.unwrap_or_else(|| {
-            self.0.push((phase, row, <[Vec<f64>; 2]>::default()));
-            self.0.len() - 1
+            self.rows.push((phase, row, <[Vec<f64>; 2]>::default()));
+            self.rows.len() - 1
         });
-        self.0[at].2[target].push(value);
+        self.rows[at].2[target].push(value);
     }
 }
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut phase = "";
-        for (of, row, [echo, ours]) in &self.0 {
+        for (of, row, [beside, ours]) in &self.rows {
             if *of != phase {
                 phase = of;
                 writeln!(
                     f,
                     "\n{phase}\n{:44} {:>9} {:>11} {:>7} {:>13}  goal",
-                    "", "echo", "supercargo", "ratio", "(of rounds)"
+                    "", self.names[0], self.names[1], "ratio", "(of rounds)"
                 )?;
             }
-            let ratios: Vec<f64> = echo.iter().zip(ours).map(|(echo, ours)| ours / echo).collect();
+            let ratios: Vec<f64> = beside.iter().zip(ours).map(|(beside, ours)| ours / beside).collect();
             let (ratio, value) = (median(&ratios), median(ours));
             let low = ratios.iter().copied().fold(f64::INFINITY, f64::min);
             let high = ratios.iter().copied().fold(0.0, f64::max);
             let spread = format!("{low:.2}–{high:.2}");
-            write!(f, "  {:42} {:>9} {:>11} {ratio:>7.2} {spread:>13}", row.name, short(median(echo)), short(value))?;
+            write!(f, "  {:42} {:>9} {:>11} {ratio:>7.2} {spread:>13}", row.name, short(median(beside)), short(value))?;
             let is_memory = phase.contains("memory");
             match row.goal {
                 None => writeln!(f)?,

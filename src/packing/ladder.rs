@@ -99,8 +99,8 @@ fn rank(needs: &Needs, node: &NodeSeen, load: &Totals, when: Option<When>) -> Ra
 }
 
 impl When {
-    /// For how much longer the pod would keep the node in use, in powers of two from 16 seconds on: predictions are no better
-    /// than that, and by best fit alone nodes of a step are told apart.
+    /// For how much longer the pod would keep the node in use, in powers of two from 4 seconds on: by best fit alone nodes
+    /// of a step are told apart. Coarser ones are too coarse for scans of some seconds, finer ones gain nothing for any.
     fn prolongs(self, load: &Totals) -> u64 {
         // What is no scan stays, as far as anybody knows.
         if load.others > 0 {
@@ -110,7 +110,7 @@ impl When {
         let late = |ends: i64| if ends < self.now { self.now + (self.now - ends) } else { ends };
         let empty_at = load.ends.map_or(self.now, late);
         let longer = u64::try_from(self.ends.saturating_sub(empty_at)).unwrap_or(0);
-        u64::from(u64::BITS - (longer / 16).leading_zeros())
+        u64::from(u64::BITS - (longer / 4).leading_zeros())
     }
 }
 
