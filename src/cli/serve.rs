@@ -137,7 +137,7 @@ pub struct Arguments {
     #[arg(long, value_name = "N", env = "SUPERCARGO_MAX_REQUESTS", default_value = "512")]
     max_requests: usize,
 
-    /// MiB that the bodies of large reviews (above 64 KiB) may take together; more wait, and a larger one is read alone
+    /// MiB that the bodies of large reviews (above 256 KiB) may take together; more wait, and a larger one is read alone
     #[arg(long, value_name = "MIB", env = "SUPERCARGO_MAX_BODIES_MIB", default_value = "4")]
     max_bodies_mib: usize,
 

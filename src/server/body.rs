@@ -1,7 +1,8 @@
 //! Reading a body without letting it take the memory or the time of others.
 //!
 //! Small bodies are bounded by the number of requests in flight; larger ones draw on a budget of bytes over all requests and
-//! wait for it, so that no sum of large bodies can exhaust memory. Knows bytes, not reviews.
+//! wait for it, so that no sum of large bodies can exhaust memory. Those of a large Deployment have a budget apart from those of ConfigMaps
+//! of a megabyte, which keep theirs for as long as they are judged. Knows bytes, not reviews.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,17 +19,25 @@ use super::metrics::{Held, Metrics};
 /// A 1 MiB ConfigMap made of `<` is an UPDATE review of 12.58 MB, and an object may have 1.5 MiB (etcd's default) or more.
 pub const MAX_BODY: usize = 32 << 20;
 
-/// Bodies up to here are read without drawing on the budget and judged where they were read; a Pod review has about 4 KB,
-/// and 64 KiB are judged in well under a millisecond.
-pub(super) const SMALL: usize = 64 << 10;
+/// Bodies up to here are read without drawing on the budget; a Pod review has about 4 KB.
+const SMALL: usize = 64 << 10;
+
+/// Bodies up to here are judged where they were read: 256 KiB take less than a millisecond.
+pub(super) const MEDIUM: usize = 256 << 10;
 
 /// What an unread body may still send after its fault is decided, so that the client gets to read the fault: closing a
 /// socket with unread bytes in it resets the connection, and the answer is lost.
 const LEFTOVER_TIME: Duration = Duration::from_secs(1);
 const LEFTOVER_BYTES: usize = 2 * MAX_BODY;
 
-/// The bytes of large bodies that may be held at once. A body that is larger than all of it is read alone.
+/// The bytes of bodies that may be held at once, but for small ones.
 pub(super) struct Budget {
+    medium: Share,
+    large: Share,
+}
+
+/// Part of it. A body that is larger than all of it is read alone.
+struct Share {
     bytes: u32,
     free: Arc<Semaphore>,
 }
@@ -41,18 +50,14 @@ pub(super) struct Read {
 }
 
 impl Budget {
-    /// A budget of `bytes`.
+    /// A budget of `bytes` for large bodies, and of half as many for medium ones.
     pub fn new(bytes: usize) -> Budget {
-        // A semaphore gives out at most as many permits at a time as fit into 32 bits.
-        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX >> 3).max(1);
-        Budget { bytes, free: Arc::new(Semaphore::new(bytes as usize)) }
+        Budget { medium: Share::new(bytes / 2), large: Share::new(bytes) }
     }
 
     async fn share(&self, bytes: usize, deadline: Instant) -> Result<OwnedSemaphorePermit, Fault> {
-        let bytes = u32::try_from(bytes).map_or(self.bytes, |bytes| bytes.min(self.bytes));
-        // Neither elapsed time nor a closed semaphore (it never is) leaves room for this body.
-        let share = timeout_at(deadline, Arc::clone(&self.free).acquire_many_owned(bytes)).await;
-        share.ok().and_then(Result::ok).ok_or(Fault::Overloaded)
+        let share = if bytes <= MEDIUM { &self.medium } else { &self.large };
+        share.draw(bytes, deadline).await
     }
 
     /// Reads all of `body`, or says why it cannot.
@@ -108,6 +113,21 @@ impl Budget {
             whole.extend_from_slice(&piece);
         }
         Ok(if whole.is_empty() { first } else { whole.into() })
+    }
+}
+
+impl Share {
+    fn new(bytes: usize) -> Share {
+        // A semaphore gives out at most as many permits at a time as fit into 32 bits.
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX >> 3).max(1);
+        Share { bytes, free: Arc::new(Semaphore::new(bytes as usize)) }
+    }
+
+    async fn draw(&self, bytes: usize, deadline: Instant) -> Result<OwnedSemaphorePermit, Fault> {
+        let bytes = u32::try_from(bytes).map_or(self.bytes, |bytes| bytes.min(self.bytes));
+        // Neither elapsed time nor a closed semaphore (it never is) leaves room for this body.
+        let share = timeout_at(deadline, Arc::clone(&self.free).acquire_many_owned(bytes)).await;
+        share.ok().and_then(Result::ok).ok_or(Fault::Overloaded)
     }
 }
 
@@ -200,13 +220,16 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_large_body_waits_for_its_share_and_a_small_one_does_not() {
-        let (budget, metrics) = (Budget::new(SMALL), Metrics::default());
-        let large = || Full::new(Bytes::from(vec![b' '; SMALL + 1]));
+    async fn a_large_body_waits_for_its_share_and_smaller_ones_do_not() {
+        let (budget, metrics) = (Budget::new(MEDIUM), Metrics::default());
+        let large = || Full::new(Bytes::from(vec![b' '; MEDIUM + 1]));
         let first = budget.read(pin!(large()), soon(), &metrics).await.unwrap();
         let second = budget.read(pin!(large()), soon(), &metrics).await;
         assert!(matches!(second, Err(Fault::Overloaded)));
-        assert!(budget.read(pin!(Full::new(Bytes::from_static(b"{}"))), soon(), &metrics).await.is_ok());
+        for size in [2, SMALL + 1, MEDIUM] {
+            let read = budget.read(pin!(Full::new(Bytes::from(vec![b' '; size]))), soon(), &metrics).await;
+            assert!(read.is_ok(), "{size} bytes wait for nobody");
+        }
         drop(first);
         assert!(budget.read(pin!(large()), soon(), &metrics).await.is_ok());
     }

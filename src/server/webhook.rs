@@ -74,15 +74,16 @@ impl Door {
 pub struct Load {
     /// Requests between their head and their answer; more wait until their deadline.
     pub requests: usize,
-    /// Bytes of bodies above 64 KiB, over all requests; one that is larger than all of it is read alone.
+    /// Bytes of bodies above 256 KiB, over all requests; one that is larger than all of it is read alone. Those of 64 to 256 KiB
+    /// have half as much beside.
     pub body_bytes: usize,
-    /// Bodies above 64 KiB that are judged at the same time.
+    /// Bodies above 256 KiB that are judged at the same time.
     pub large: usize,
 }
 
 impl Default for Load {
     fn default() -> Self {
-        // Bodies take 36 MiB at most: 512 of 64 KiB, and 4 MiB of larger ones; a single one of up to 32 MiB is read alone.
+        // Bodies take 38 MiB at most: 512 of 64 KiB, and 6 MiB of larger ones; a single one of up to 32 MiB is read alone.
         // Judging is what takes time, so more large ones in memory would only wait there.
         Load { requests: 512, body_bytes: 4 << 20, large: 2 }
     }
@@ -164,7 +165,7 @@ impl Webhook {
         let _turn = turn.ok().and_then(Result::ok).ok_or(Fault::Overloaded).inspect_err(record::unread)?;
         let read = self.budget.read(body, deadline, &self.metrics).await.inspect_err(record::unread)?;
 
-        let answer = if read.bytes.len() <= body::SMALL {
+        let answer = if read.bytes.len() <= body::MEDIUM {
             // On the worker that read it: a hand-over would cost more than judging.
             timeout_at(deadline, self.judge(door, &read.bytes, began)).await
         } else {
