@@ -9,7 +9,7 @@ const SAMPLE_WORDS: &[&str] = &[
     "...", "dummy", "foobar", "notreal", "todo",
 ];
 
-/// Neighbours that count on: no generator that somebody runs in this century puts so many of them in a row.
+/// So many letters or figures in a row that count on, or are the same: a generator of hexadecimal digits does it once in 10¹³ times.
 const COUNTED: usize = 12;
 
 /// Whether a known token's body is what documentation puts there: masks, the alphabet, the word "example". Uniformity alone is no
