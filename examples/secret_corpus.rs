@@ -192,12 +192,21 @@ fn clean(folder: &Path) -> Result<()> {
     );
     Ok(())
 }
+fn b64(text: &str) -> String {
+    use base64::Engine;
+    base64::engine::general_purpose::STANDARD.encode(text)
+}
+
+/// A JSON web token whose claims name nobody and are so long.
+fn web_token(claims: usize) -> String {
+    let claims = b64(&format!("{{\"aaaa\":\"{}\"}}", "a".repeat(claims)));
+    let header = b64(r#"{"alg":"HS256","typ":"JWT"}"#);
+    let signature = "Zk3pQ9xL0vRt7WmY2nBc8HdS5jGfA1eUq4oXiT6wKsE";
+    format!("{}.{}.{signature}\n", header.trim_end_matches('='), claims.trim_end_matches('='))
+}
+
 fn adversarial() {
     let mega = 1 << 20;
-    let b64 = |text: &str| {
-        use base64::Engine;
-        base64::engine::general_purpose::STANDARD.encode(text)
-    };
     let fill = |piece: &str, size: usize| piece.repeat(size / piece.len().max(1));
     let mut nested = "plain text that is encoded again and again".to_owned();
     while nested.len() < 3 * mega / 2 {
@@ -215,6 +224,8 @@ fn adversarial() {
         ("token near-misses with dashes", concat!("gl", "pat-aaaaaaaaaaaa.").into()),
         ("eyJ.", "eyJ.".into()),
         ("eyJa-eyJ", "-eyJaaaa".into()),
+        ("web tokens", web_token(150)),
+        ("long web tokens", web_token(45_000)),
         ("pem headers", concat!("-----BEGIN ", "PRIVATE KEY-----").into()),
         ("urls", "a://b:".into()),
         ("urls without end", "://".into()),

@@ -33,7 +33,8 @@ fn is_masked(body: &[u8]) -> bool {
     runs.filter(|run| *run >= COUNTED).sum::<usize>() * 3 >= body.len()
 }
 
-/// Whether a token of a shape that is common all the same counts where a random one hardly would: eight in a row are one in 10¹².
+/// Whether a token of a shape that is common all the same counts where a random one hardly would: eight in a row stand in one of 10⁷
+/// tokens of 32 hexadecimal digits, and in fewer of others.
 pub(super) fn has_count(body: &[u8]) -> bool {
     longest_sequence(body.iter().copied()) >= 8
 }

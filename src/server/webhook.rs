@@ -166,7 +166,7 @@ impl Webhook {
         let read = self.budget.read(body, deadline, &self.metrics).await.inspect_err(record::unread)?;
 
         let answer = if read.bytes.len() <= body::MEDIUM {
-            // On the worker that read it: a hand-over would cost more than judging.
+            // On the worker that read it: a hand-over would cost more than judging most of them.
             timeout_at(deadline, self.judge(door, &read.bytes, began)).await
         } else {
             let permit = timeout_at(deadline, Arc::clone(&self.large).acquire_owned()).await;

@@ -81,6 +81,10 @@ fn a_web_token_about_nobody_is_only_warned_of() {
         assert!(refused(&env("SETTING", &token(claims))), "{claims}");
     }
     assert_eq!(certainty(&env("SETTING", &token(r#"{"confidence":0.8}"#))), Some(Certainty::Weak));
+    assert!(
+        refused(&env("SETTING", &token(&format!(r#"{{"confidence":"{}"}}"#, "9".repeat(400))))),
+        "too long to say nothing"
+    );
 }
 
 /// Two counts that take turns: in a file it is somebody's sample, in a field it is what runs.
