@@ -23,6 +23,7 @@ mod encoded;
 mod expression;
 mod fix;
 mod hashes;
+mod lanes;
 mod leads;
 mod meter;
 mod placeholder;

@@ -5,8 +5,10 @@
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use aho_corasick::MatchKind;
+use aho_corasick::dfa::DFA;
 
+use super::lanes::Hits;
 use super::{shell, tokens};
 
 /// Who shall look closer.
@@ -39,7 +41,7 @@ const WORDS: &[&str] =
     &["pass", "pw", "secret", "token", "key", "cred", "auth", "connectionstring", "licen", "sonar.login"];
 
 struct Automaton {
-    automaton: AhoCorasick,
+    automaton: DFA,
     leads: Vec<Lead>,
 }
 
@@ -78,21 +80,19 @@ static AUTOMATON: LazyLock<Option<Automaton>> = LazyLock::new(|| {
             leads.push(Lead::Token(index));
         }
     }
-    let automaton = AhoCorasick::builder()
-        .ascii_case_insensitive(true)
-        .match_kind(MatchKind::Standard)
-        .kind(Some(AhoCorasickKind::DFA))
-        .build(&patterns)
-        .ok()?;
+    let mut builder = DFA::builder();
+    // A prefilter looks for what patterns begin with, and these begin with nearly everything.
+    builder.ascii_case_insensitive(true).match_kind(MatchKind::Standard).prefilter(false);
+    let automaton = builder.build(&patterns).ok()?;
     Some(Automaton { automaton, leads })
 });
 
 /// Every lead in `text`, overlapping ones too, in the order in which they end.
 pub(super) fn of(text: &str) -> impl Iterator<Item = (Lead, Range<usize>)> + '_ {
-    AUTOMATON.as_ref().into_iter().flat_map(move |known| {
-        let hits = known.automaton.find_overlapping_iter(text);
-        hits.map(|hit| (known.leads[hit.pattern().as_usize()], hit.range()))
-    })
+    let known = AUTOMATON.as_ref();
+    let leads = known.map_or(&[][..], |known| &known.leads);
+    let hits = known.and_then(|known| Hits::new(&known.automaton, text));
+    hits.into_iter().flatten().map(|(pattern, range)| (leads[pattern], range))
 }
 
 /// Whether a name has one of the [`WORDS`].
