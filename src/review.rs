@@ -1,13 +1,13 @@
 //! The envelope: an `admission.k8s.io/v1` AdmissionReview in, its answer out.
 //!
-//! Reading borrows from the body, and objects stay raw until somebody asks for them. The answer's patch is base64 text, the
-//! uid is echoed. Knows the wire only; what is answered is decided in engine.rs.
+//! Reading borrows from the body. The object is read in the same pass; the old one stays text until somebody asks for it. The
+//! answer's patch is base64 text, the uid is echoed. Knows the wire only; what is answered is decided in engine.rs.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use crate::printable::{clip, printable};
@@ -51,7 +51,7 @@ pub enum Body<'a> {
     Absent,
     /// Its text.
     Raw(&'a RawValue),
-    /// Read already: the offline doors have a tree.
+    /// Read already, without managedFields.
     Tree(Node<'a>),
 }
 
@@ -120,19 +120,19 @@ impl<'a> Body<'a> {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct WireReview<'a> {
+#[serde(rename_all = "camelCase", bound(deserialize = "O: Deserialize<'de>"))]
+struct WireReview<'a, O> {
     #[serde(borrow, default)]
     api_version: Cow<'a, str>,
     #[serde(borrow, default)]
     kind: Cow<'a, str>,
-    #[serde(borrow, default)]
-    request: Option<WireRequest<'a>>,
+    #[serde(default = "Option::default")]
+    request: Option<WireRequest<'a, O>>,
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct WireRequest<'a> {
+#[serde(rename_all = "camelCase", bound(deserialize = "O: Deserialize<'de>"))]
+struct WireRequest<'a, O> {
     #[serde(borrow)]
     uid: Cow<'a, str>,
     #[serde(borrow)]
@@ -146,8 +146,8 @@ struct WireRequest<'a> {
     operation: Operation,
     #[serde(borrow, default)]
     user_info: WireUser<'a>,
-    #[serde(borrow, default)]
-    object: Option<&'a RawValue>,
+    #[serde(default = "Option::default")]
+    object: Option<O>,
     #[serde(borrow, default)]
     old_object: Option<&'a RawValue>,
     #[serde(default)]
@@ -168,10 +168,39 @@ struct WireUser<'a> {
     username: Cow<'a, str>,
 }
 
-/// Reads the envelope; the objects in it stay text.
+/// An object that is read with its envelope.
+struct ReadWith<'a>(Node<'a>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for ReadWith<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Node::deserialize_unmanaged(deserializer).map(ReadWith)
+    }
+}
+
+impl<'a> From<ReadWith<'a>> for Body<'a> {
+    fn from(object: ReadWith<'a>) -> Self {
+        Body::Tree(object.0)
+    }
+}
+
+impl<'a> From<&'a RawValue> for Body<'a> {
+    fn from(object: &'a RawValue) -> Self {
+        Body::Raw(object)
+    }
+}
+
+/// Reads the envelope and the object in it.
+///
+/// An object that cannot be read does not take the envelope with it: it stays text, and who asks for its tree is told.
 pub fn read(body: &[u8]) -> Result<Request<'_>, EnvelopeError> {
     let text = std::str::from_utf8(body).map_err(|_| EnvelopeError::NotText)?;
-    let review: WireReview<'_> = serde_json::from_str(text).map_err(|error| not_review(&error))?;
+    if let Ok(review) = serde_json::from_str::<WireReview<'_, ReadWith<'_>>>(text) {
+        return request(review);
+    }
+    request(serde_json::from_str::<WireReview<'_, &RawValue>>(text).map_err(|error| not_review(&error))?)
+}
+
+fn request<'a, O: Into<Body<'a>>>(review: WireReview<'a, O>) -> Result<Request<'a>, EnvelopeError> {
     if review.api_version != API_VERSION || review.kind != "AdmissionReview" {
         if review.api_version.is_empty() || review.kind.is_empty() {
             return Err(EnvelopeError::Untyped);
@@ -190,7 +219,7 @@ pub fn read(body: &[u8]) -> Result<Request<'_>, EnvelopeError> {
         operation: request.operation,
         username: request.user_info.username,
         dry_run: request.dry_run.unwrap_or(false),
-        object: request.object.map_or(Body::Absent, Body::Raw),
+        object: request.object.map_or(Body::Absent, Into::into),
         old_object: request.old_object.map_or(Body::Absent, Body::Raw),
     })
 }
@@ -297,8 +326,12 @@ impl Response {
                 audit_annotations: &self.audit_annotations,
             },
         };
+        // Room for what is nearly all of it, so that it seldom has to move.
+        let patch = answer.response.patch.as_ref().map_or(0, String::len);
+        let mut bytes = Vec::with_capacity(256 + patch);
         // Strings, numbers and string-keyed maps only: serde_json has nothing to refuse here.
-        serde_json::to_vec(&answer).unwrap_or_default()
+        let written = serde_json::to_writer(&mut bytes, &answer);
+        if written.is_ok() { bytes } else { Vec::new() }
     }
 }
 
@@ -317,8 +350,17 @@ mod tests {
         let request = read(REVIEW.as_bytes()).unwrap();
         assert_eq!((&*request.uid, &*request.group, &*request.kind), ("u-1", "apps", "Deployment"));
         assert_eq!((&*request.namespace, &*request.username, request.dry_run), ("shop", "ann", true));
-        assert!(matches!(request.object, Body::Raw(raw) if raw.get() == r#"{"spec": 1}"#));
+        assert!(matches!(request.object, Body::Tree(tree) if tree == Node::read(r#"{"spec": 1}"#).unwrap()));
         assert!(matches!(request.old_object, Body::Absent));
+    }
+
+    #[test]
+    fn an_object_that_cannot_be_read_leaves_the_envelope_readable() {
+        let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+        let body = REVIEW.replace(r#"{"spec": 1}"#, &deep);
+        let request = read(body.as_bytes()).unwrap();
+        assert_eq!(&*request.uid, "u-1");
+        assert!(request.object.tree().is_err());
     }
 
     #[test]

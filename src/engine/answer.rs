@@ -42,10 +42,17 @@ impl Outcome {
     pub fn response(&self) -> Response {
         Response {
             refusal: (!self.allowed()).then(|| self.refusal()),
-            patch: (!self.patch.0.is_empty()).then(|| serde_json::to_vec(&self.patch).unwrap_or_default()),
+            patch: self.patch_text(),
             warnings: self.wire_warnings(),
             audit_annotations: self.audit_annotations(),
         }
+    }
+
+    fn patch_text(&self) -> Option<Vec<u8>> {
+        // An operation has a hundred bytes or so.
+        let mut text = Vec::with_capacity(128 * self.patch.0.len());
+        let written = serde_json::to_writer(&mut text, &self.patch);
+        (!self.patch.0.is_empty() && written.is_ok()).then_some(text)
     }
 
     fn refusal(&self) -> Refusal {
