@@ -129,7 +129,7 @@ impl Stowing<'_, '_> {
 
     /// The pointer of something in the pod.
     fn pointer(&self, below: &str) -> String {
-        format!("{}{below}", self.at)
+        [self.at, below].concat()
     }
 
     /// Adds an annotation unless the pod has one of this key.
@@ -137,7 +137,7 @@ impl Stowing<'_, '_> {
         if self.pod().annotation(key).is_some() {
             return Ok(());
         }
-        let pointer = self.pointer(&format!("/metadata/annotations/{}", escape(key)));
+        let pointer = [self.at, "/metadata/annotations/", &escape(key)].concat();
         self.editor.add(&pointer, Value::from(value))
     }
 

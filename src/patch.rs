@@ -83,12 +83,12 @@ impl<'a> Editor<'a> {
         let Some(top) = self.missing_from(pointer)? else { return Err(EditError::Occupied(pointer.to_owned())) };
         // One operation adds the topmost missing parent with everything below it.
         let below = pointer.get(top.len()..).unwrap_or_default();
-        let value =
-            tokens(below).into_iter().flatten().collect::<Vec<_>>().into_iter().rev().fold(value, |inner, key| {
-                let mut map = JsonMap::new();
-                map.insert(key.into_owned(), inner);
-                Value::Object(map)
-            });
+        let keys: Vec<_> = tokens(below).into_iter().flatten().collect();
+        let value = keys.into_iter().rev().fold(value, |inner, key| {
+            let mut map = JsonMap::new();
+            map.insert(key.into_owned(), inner);
+            Value::Object(map)
+        });
         self.insert(top, value)
     }
 
@@ -97,7 +97,7 @@ impl<'a> Editor<'a> {
         match self.tree_mut().pointer_mut(pointer) {
             None | Some(Node::Null) => self.add(pointer, Value::Array(vec![value])),
             Some(Node::Array(items)) => {
-                items.push(Node::from(&value).into_owned());
+                items.push(Node::copy_of(&value));
                 self.record(format!("{pointer}/-"), value);
                 Ok(())
             }
@@ -110,9 +110,9 @@ impl<'a> Editor<'a> {
         let mut node = self.tree();
         let mut end = 0;
         for token in tokens(pointer).into_iter().flatten() {
-            let rest = pointer.get(end + 1..).unwrap_or_default();
+            let rest = pointer.as_bytes().get(end + 1..).unwrap_or_default();
             let above = end;
-            end += 1 + rest.find('/').unwrap_or(rest.len());
+            end += 1 + memchr::memchr(b'/', rest).unwrap_or(rest.len());
             let not_a_map = |end| EditError::NotAMap(pointer.get(..end).unwrap_or(pointer).to_owned());
             node = match node {
                 Node::Object(map) => match map.get(&token) {
@@ -133,7 +133,7 @@ impl<'a> Editor<'a> {
             return Err(EditError::NotAMap(parent.to_owned()));
         };
         let key = tokens(key).into_iter().flatten().next().unwrap_or_default().into_owned();
-        map.insert(key, Node::from(&value).into_owned());
+        map.insert(key, Node::copy_of(&value));
         self.record(pointer.to_owned(), value);
         Ok(())
     }
@@ -191,7 +191,7 @@ pub fn apply<'a>(tree: &mut Node<'a>, operations: &'a [PatchOperation]) -> Resul
 
 /// Splits a pointer before its last token: ("/metadata/labels", "/app").
 fn split(pointer: &str) -> (&str, &str) {
-    pointer.rfind('/').map_or(("", ""), |at| pointer.split_at(at))
+    memchr::memrchr(b'/', pointer.as_bytes()).map_or(("", ""), |at| pointer.split_at(at))
 }
 
 #[cfg(test)]

@@ -7,6 +7,9 @@
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::mem;
+use std::ops::Deref;
+use std::sync::Arc;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
@@ -27,14 +30,21 @@ pub enum Node<'a> {
     /// A string, borrowed when it needed no unescaping.
     String(Cow<'a, str>),
     /// A list.
-    Array(Vec<Node<'a>>),
+    Array(List<'a>),
     /// A map, in the order of the text.
     Object(Map<'a>),
 }
 
-/// The members of an object in the order of the text; look-ups are linear, as the maps of an API object are small.
+/// The items of a list. Copies share them until one is changed.
 #[derive(Clone, Default)]
-pub struct Map<'a>(Vec<(Cow<'a, str>, Node<'a>)>);
+pub struct List<'a>(Arc<[Node<'a>]>);
+
+/// The members of an object in the order of the text; look-ups are linear, as the maps of an API object are small. Copies share them
+/// until one is changed.
+#[derive(Clone, Default)]
+pub struct Map<'a>(Arc<[Member<'a>]>);
+
+type Member<'a> = (Cow<'a, str>, Node<'a>);
 
 /// The text is not JSON, or is nested deeper than serde_json reads (128 levels).
 #[derive(Debug, thiserror::Error)]
@@ -142,11 +152,22 @@ impl<'a> Node<'a> {
             Node::Number(number) => Node::Number(number),
             Node::String(text) => Node::String(Cow::Owned(text.into_owned())),
             Node::Array(items) => Node::Array(items.into_iter().map(Node::into_owned).collect()),
-            Node::Object(map) => Node::Object(Map(map
-                .0
-                .into_iter()
-                .map(|(k, v)| (Cow::Owned(k.into_owned()), v.into_owned()))
-                .collect())),
+            Node::Object(map) => {
+                Node::Object(map.into_iter().map(|(k, v)| (Cow::Owned(k.into_owned()), v.into_owned())).collect())
+            }
+        }
+    }
+
+    /// A tree of its own with the same JSON as `value`.
+    pub fn copy_of(value: &serde_json::Value) -> Node<'static> {
+        use serde_json::Value;
+        match value {
+            Value::String(text) => Node::String(Cow::Owned(text.clone())),
+            Value::Array(items) => Node::Array(items.iter().map(Node::copy_of).collect()),
+            Value::Object(map) => {
+                Node::Object(map.iter().map(|(key, value)| (Cow::Owned(key.clone()), Node::copy_of(value))).collect())
+            }
+            scalar => Node::from(scalar).into_owned(),
         }
     }
 
@@ -217,7 +238,7 @@ impl fmt::Debug for Node<'_> {
             Node::Bool(_) => f.write_str("bool"),
             Node::Number(_) => f.write_str("number"),
             Node::String(_) => f.write_str("string"),
-            Node::Array(items) => f.debug_list().entries(items).finish(),
+            Node::Array(items) => f.debug_list().entries(items.iter()).finish(),
             Node::Object(map) => f.debug_map().entries(map.iter()).finish(),
         }
     }
@@ -232,7 +253,7 @@ impl Serialize for Node<'_> {
             Node::String(text) => serializer.serialize_str(text),
             Node::Array(items) => {
                 let mut list = serializer.serialize_seq(Some(items.len()))?;
-                for item in items {
+                for item in items.iter() {
                     list.serialize_element(item)?;
                 }
                 list.end()
@@ -248,7 +269,65 @@ impl Serialize for Node<'_> {
     }
 }
 
-// === impl Map ===
+// === impl List, Map ===
+
+/// What `shared` holds, with room for one more: moved when nobody else holds it, copied otherwise.
+fn owned<T: Clone + Default>(shared: &mut Arc<[T]>) -> Vec<T> {
+    let mut owned = Vec::with_capacity(shared.len() + 1);
+    match Arc::get_mut(shared) {
+        Some(only) => owned.extend(only.iter_mut().map(mem::take)),
+        None => owned.extend_from_slice(shared),
+    }
+    owned
+}
+
+impl<'a> List<'a> {
+    /// The item at `index`, to be changed.
+    pub fn get_mut(&mut self, index: usize) -> Option<&mut Node<'a>> {
+        Arc::make_mut(&mut self.0).get_mut(index)
+    }
+
+    /// Puts an item at the end.
+    pub fn push(&mut self, item: Node<'a>) {
+        self.insert(self.len(), item);
+    }
+
+    /// Puts an item in front of the one at `index`, or at the end when there are fewer.
+    pub fn insert(&mut self, index: usize, item: Node<'a>) {
+        let mut items = owned(&mut self.0);
+        items.insert(index.min(items.len()), item);
+        self.0 = items.into();
+    }
+}
+
+impl<'a> Deref for List<'a> {
+    type Target = [Node<'a>];
+
+    fn deref(&self) -> &[Node<'a>] {
+        &self.0
+    }
+}
+
+impl<'a> IntoIterator for List<'a> {
+    type Item = Node<'a>;
+    type IntoIter = std::vec::IntoIter<Node<'a>>;
+
+    fn into_iter(mut self) -> Self::IntoIter {
+        owned(&mut self.0).into_iter()
+    }
+}
+
+impl<'a> FromIterator<Node<'a>> for List<'a> {
+    fn from_iter<I: IntoIterator<Item = Node<'a>>>(items: I) -> Self {
+        List(items.into_iter().collect())
+    }
+}
+
+impl PartialEq for List<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.0 == other.0
+    }
+}
 
 impl<'a> Map<'a> {
     /// The value of `key`, `null`s included; the last one when the text had several, as Go's decoder sees it.
@@ -258,16 +337,20 @@ impl<'a> Map<'a> {
 
     /// The value of `key`, to be changed.
     pub fn get_mut(&mut self, key: &str) -> Option<&mut Node<'a>> {
-        self.0.iter_mut().rev().find_map(|(k, v)| (k == key).then_some(v))
+        let at = self.0.iter().rposition(|(k, _)| k == key)?;
+        Arc::make_mut(&mut self.0).get_mut(at).map(|(_, value)| value)
     }
 
     /// Adds a member, or replaces the one of this name.
     pub fn insert(&mut self, key: impl Into<Cow<'a, str>>, value: Node<'a>) {
         let key = key.into();
-        match self.get_mut(&key) {
-            Some(old) => *old = value,
-            None => self.0.push((key, value)),
+        if let Some(old) = self.get_mut(&key) {
+            *old = value;
+            return;
         }
+        let mut members = owned(&mut self.0);
+        members.push((key, value));
+        self.0 = members.into();
     }
 
     /// Members in the order of the text.
@@ -287,16 +370,16 @@ impl<'a> Map<'a> {
 }
 
 impl<'a> IntoIterator for Map<'a> {
-    type Item = (Cow<'a, str>, Node<'a>);
+    type Item = Member<'a>;
     type IntoIter = std::vec::IntoIter<Self::Item>;
 
-    fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+    fn into_iter(mut self) -> Self::IntoIter {
+        owned(&mut self.0).into_iter()
     }
 }
 
-impl<'a> FromIterator<(Cow<'a, str>, Node<'a>)> for Map<'a> {
-    fn from_iter<I: IntoIterator<Item = (Cow<'a, str>, Node<'a>)>>(members: I) -> Self {
+impl<'a> FromIterator<Member<'a>> for Map<'a> {
+    fn from_iter<I: IntoIterator<Item = Member<'a>>>(members: I) -> Self {
         Map(members.into_iter().collect())
     }
 }
@@ -308,8 +391,12 @@ impl PartialEq for Map<'_> {
         if self.len() != other.len() {
             return false;
         }
-        if self.0.iter().zip(&other.0).all(|(a, b)| a.0 == b.0) {
-            return self.0.iter().zip(&other.0).all(|(a, b)| a.1 == b.1);
+        let pairs = || self.0.iter().zip(other.0.iter());
+        if Arc::ptr_eq(&self.0, &other.0) {
+            return true;
+        }
+        if pairs().all(|(a, b)| a.0 == b.0) {
+            return pairs().all(|(a, b)| a.1 == b.1);
         }
         let sorted = |map: &Self| {
             let mut members: Vec<usize> = (0..map.len()).collect();
@@ -324,24 +411,40 @@ impl PartialEq for Map<'_> {
 
 /// Escapes one member name for use in an RFC 6901 pointer.
 pub fn escape(token: &str) -> Cow<'_, str> {
-    if token.contains(['~', '/']) {
-        Cow::Owned(token.replace('~', "~0").replace('/', "~1"))
-    } else {
-        Cow::Borrowed(token)
+    let Some(first) = token.bytes().position(|byte| matches!(byte, b'~' | b'/')) else {
+        return Cow::Borrowed(token);
+    };
+    let mut escaped = String::with_capacity(token.len() + 4);
+    escaped.push_str(&token[..first]);
+    for character in token[first..].chars() {
+        match character {
+            '~' => escaped.push_str("~0"),
+            '/' => escaped.push_str("~1"),
+            other => escaped.push(other),
+        }
     }
+    Cow::Owned(escaped)
 }
 
 /// The unescaped tokens of a pointer; `None` when it is neither empty nor begins with `/`.
 pub fn tokens(pointer: &str) -> Option<impl Iterator<Item = Cow<'_, str>>> {
-    if !pointer.is_empty() && !pointer.starts_with('/') {
-        return None;
+    if pointer.is_empty() || pointer.starts_with('/') { Some(Tokens(pointer)) } else { None }
+}
+
+/// What is left of a pointer: empty, or from a `/` on.
+struct Tokens<'p>(&'p str);
+
+impl<'p> Iterator for Tokens<'p> {
+    type Item = Cow<'p, str>;
+
+    fn next(&mut self) -> Option<Cow<'p, str>> {
+        let rest = self.0.get(1..)?;
+        let end = memchr::memchr(b'/', rest.as_bytes()).unwrap_or(rest.len());
+        let (token, rest) = rest.split_at(end);
+        self.0 = rest;
+        let escaped = memchr::memchr(b'~', token.as_bytes()).is_some();
+        Some(if escaped { Cow::Owned(unescape(token)) } else { Cow::Borrowed(token) })
     }
-    Some(
-        pointer
-            .split('/')
-            .skip(1)
-            .map(|token| if token.contains('~') { Cow::Owned(unescape(token)) } else { Cow::Borrowed(token) }),
-    )
 }
 
 fn unescape(token: &str) -> String {
@@ -393,7 +496,7 @@ struct Reader<'b, 'a> {
 #[derive(Default)]
 struct Bench<'a> {
     values: Cell<usize>,
-    members: RefCell<Vec<(Cow<'a, str>, Node<'a>)>>,
+    members: RefCell<Vec<Member<'a>>>,
     items: RefCell<Vec<Node<'a>>>,
 }
 
@@ -458,7 +561,9 @@ impl<'de> Visitor<'de> for Reader<'_, 'de> {
         while let Some(item) = list.next_element_seed(Reader { keep: Keep::All, ..self })? {
             self.bench.items.borrow_mut().push(item);
         }
-        Ok(Node::Array(self.bench.items.borrow_mut().drain(start..).collect()))
+        let mut items = self.bench.items.borrow_mut();
+        // An empty one needs no memory of its own.
+        Ok(Node::Array(if items.len() > start { items.drain(start..).collect() } else { List::default() }))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Node<'de>, A::Error> {
@@ -473,7 +578,8 @@ impl<'de> Visitor<'de> for Reader<'_, 'de> {
             let value = object.next_value_seed(Reader { keep, ..self })?;
             self.bench.members.borrow_mut().push((key, value));
         }
-        Ok(Node::Object(Map(self.bench.members.borrow_mut().drain(start..).collect())))
+        let mut members = self.bench.members.borrow_mut();
+        Ok(Node::Object(if members.len() > start { members.drain(start..).collect() } else { Map::default() }))
     }
 }
 

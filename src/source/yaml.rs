@@ -153,7 +153,7 @@ impl<'t> Reader<'t> {
         loop {
             let (event, at) = self.next()?;
             if event == Event::SequenceEnd {
-                return Ok((Node::Array(items), Marks { place, below }));
+                return Ok((Node::Array(items.into_iter().collect()), Marks { place, below }));
             }
             let (node, marks) = self.value(event, at, depth + 1)?;
             items.push(node);

@@ -26,7 +26,7 @@ impl<'t> Pod<'t> {
 
     /// The pointer of something in it: `below` begins with "/metadata" or "/spec".
     pub fn pointer(&self, below: &str) -> String {
-        format!("{}{below}", self.at)
+        [self.at, below].concat()
     }
 
     /// `spec`; `None` in a template that has none yet.
