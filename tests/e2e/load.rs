@@ -234,9 +234,16 @@ fn milli(number: u64) -> f64 {
 }
 
 impl Nodes {
-    /// Creates the Jobs of the churn when each is due, and watches until all have ended: node-seconds, over what would have done
-    /// were pods fluid. Both by what the pods took, so that delays of the control plane count for neither.
-    pub async fn churn(&self, plane: &ControlPlane, namespace: &str, group: &str, seed: u64, way: Way) -> Result<f64> {
+    /// Creates the Jobs of the churn when each is due, and watches until all have ended. All is counted by what the pods took, so
+    /// that delays of the control plane count neither for nor against.
+    pub async fn churn(
+        &self,
+        plane: &ControlPlane,
+        namespace: &str,
+        group: &str,
+        seed: u64,
+        way: Way,
+    ) -> Result<NodeSeconds> {
         let shorts = shorts(seed);
         let api: Api<Job> = Api::namespaced(plane.admin(), namespace);
         let began = Instant::now();
@@ -253,15 +260,32 @@ impl Nodes {
         };
         let (created, watched) = tokio::join!(create, watch(plane, namespace, shorts.len()));
         created?;
-        let (node_seconds, fluid) = watched?;
-        Ok(node_seconds / fluid)
+        watched
     }
 }
 
-/// Looks at the pods until so many have ended; node-seconds in use, and those of the fluid.
-async fn watch(plane: &ControlPlane, namespace: &str, count: usize) -> Result<(f64, f64)> {
+/// What a churn took, and what it could not have done without.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NodeSeconds {
+    /// Nodes that ran a Job, over time.
+    used: f64,
+    /// Nodes that would do if pods were fluid: as many at each moment as hold the sum of what runs, parts of nodes too.
+    fluid: f64,
+    /// The same in whole nodes at each moment: whoever packs, a node is in use or it is not.
+    whole: f64,
+}
+
+impl NodeSeconds {
+    /// What was used, over both bounds.
+    pub fn ratios(&self) -> (f64, f64) {
+        (self.used / self.fluid, self.used / self.whole)
+    }
+}
+
+/// Looks at the pods until so many have ended.
+async fn watch(plane: &ControlPlane, namespace: &str, count: usize) -> Result<NodeSeconds> {
     let pods: Api<Pod> = Api::namespaced(plane.admin(), namespace);
-    let (mut node_seconds, mut fluid, mut last) = (0.0, 0.0, Instant::now());
+    let (mut sums, mut last) = (NodeSeconds::default(), Instant::now());
     let end = last + 6 * SOON;
     loop {
         let (mut used, mut ended) = (BTreeSet::new(), 0);
@@ -289,10 +313,12 @@ async fn watch(plane: &ControlPlane, namespace: &str, count: usize) -> Result<(f
         last = now;
         #[expect(clippy::cast_precision_loss, reason = "a few")]
         let in_use = used.len() as f64;
-        node_seconds += passed * in_use;
-        fluid += passed * f64::max(cpu / milli(NODE.0 * 1_000), memory / milli(NODE.1 * 1_000));
+        let fluid = f64::max(cpu / milli(NODE.0 * 1_000), memory / milli(NODE.1 * 1_000));
+        sums.used += passed * in_use;
+        sums.fluid += passed * fluid;
+        sums.whole += passed * fluid.ceil();
         if ended >= count {
-            return Ok((node_seconds, fluid));
+            return Ok(sums);
         }
         ensure!(now < end, "{ended} of {count} have ended");
         tokio::time::sleep(Duration::from_millis(100)).await;
