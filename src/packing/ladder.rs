@@ -87,31 +87,43 @@ pub(super) struct When {
     pub ends: i64,
 }
 
-/// The smaller, the sooner: by how much longer the node would be kept in use, in coarse steps, then best fit.
+/// The smaller, the sooner: how the pod's end and the node's go together, then best fit.
 ///
 /// In this order, since a node that is not prolonged costs nothing more, however badly the pod fits (simulated, scans of forty known
-/// kinds over two hours, twelve runs: 3 to 6 % fewer node-seconds than best fit alone; with the order turned round about half of that).
+/// kinds over two hours, twelve runs: 3 to 8 % fewer node-seconds than best fit alone; with the order turned round about half of that).
 type Rank = (u64, u64);
 
 fn rank(needs: &Needs, node: &NodeSeen, load: &Totals, when: Option<When>) -> Rank {
     let fit = left_over(&node.allocatable, &load.amounts, &needs.requests.amounts);
-    (when.map_or(0, |when| when.prolongs(load)), fit)
+    (when.map_or(0, |when| when.ends_with(load)), fit)
 }
 
 impl When {
-    /// For how much longer the pod would keep the node in use, in powers of two from 4 seconds on: by best fit alone nodes
-    /// of a step are told apart. Coarser ones are too coarse for scans of some seconds, finer ones gain nothing for any.
-    fn prolongs(self, load: &Totals) -> u64 {
+    /// The less, the better does the pod end with what keeps the node in use. Nodes that it would prolong come last, by how much; the
+    /// others by how much longer they go on: room on a node that will work for long is for pods that do (a model of seventy seconds and
+    /// one of two hours: 1 to 3 % fewer node-seconds).
+    fn ends_with(self, load: &Totals) -> u64 {
         // What is no scan stays, as far as anybody knows.
         if load.others > 0 {
-            return 0;
+            return STEPS - 1;
         }
         // A scan that has outlived its prediction may take as long again as it is late.
         let late = |ends: i64| if ends < self.now { self.now + (self.now - ends) } else { ends };
         let empty_at = load.ends.map_or(self.now, late);
-        let longer = u64::try_from(self.ends.saturating_sub(empty_at)).unwrap_or(0);
-        u64::from(u64::BITS - (longer / 4).leading_zeros())
+        let (prolongs, goes_on) =
+            (steps(self.ends.saturating_sub(empty_at)), steps(empty_at.saturating_sub(self.ends)));
+        if prolongs > 0 { STEPS + prolongs } else { goes_on }
     }
+}
+
+/// More than there can be.
+const STEPS: u64 = 1 << 7;
+
+/// Seconds in powers of two from 4 on; nothing for less. By best fit alone nodes of a step are told apart. Coarser ones are too coarse for
+/// scans of some seconds, finer ones gain nothing for any.
+fn steps(seconds: i64) -> u64 {
+    let seconds = u64::try_from(seconds).unwrap_or(0);
+    u64::from(u64::BITS - (seconds / 4).leading_zeros())
 }
 
 /// What would be left of the node, as millionths of its cpu and memory together (so up to two million).

@@ -170,10 +170,10 @@ fn pods_that_end_together_sit_together() {
         world.lifetimes.learn(Ended { kind: kind("short"), seconds: 60, at: 0 });
         world.lifetimes.learn(Ended { kind: kind("long"), seconds: 7000, at: 0 });
     });
-    for (index, (node, image)) in [("a", "short"), ("b", "long")].into_iter().enumerate() {
+    for (index, (node, image, cpu)) in [("a", "short", "1"), ("b", "long", "2")].into_iter().enumerate() {
         let pod = Node::from(json!({
             "metadata": {"uid": format!("{index}"), "annotations": {"supercargo.dev/profile": "scan"}},
-            "spec": {"nodeName": node, "containers": [{"image": image, "resources": {"requests": {"cpu": "1", "memory": "1Gi"}}}]},
+            "spec": {"nodeName": node, "containers": [{"image": image, "resources": {"requests": {"cpu": cpu, "memory": "1Gi"}}}]},
             "status": {"startTime": "1970-01-01T00:00:00Z"},
         }));
         world.store.apply_pod(PodSeen::read(&pod, &[]).unwrap(), &world.lifetimes);
@@ -184,5 +184,6 @@ fn pods_that_end_together_sit_together() {
         world.ladder(pod).rungs[0].node.to_string()
     };
     assert_eq!(first("long:2"), "b", "a would be kept in use for it");
-    assert_eq!(first("unknown"), "a", "nothing is known of it: best fit, then the name");
+    assert_eq!(first("short:2"), "a", "it would go on for longer on b, which has less room");
+    assert_eq!(first("unknown"), "b", "nothing is known of it: best fit");
 }
