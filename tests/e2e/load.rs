@@ -65,23 +65,37 @@ impl Random {
     }
 }
 
-/// Makes nodes; services take 35 to 75 % of the first `busy`.
+/// Makes nodes; a service each takes 35 to 75 % of the first `busy`.
 pub async fn busy_nodes(plane: &ControlPlane, namespace: &str, count: usize, busy: usize, seed: u64) -> Result<Nodes> {
+    nodes_with_services(plane, namespace, count, busy, 1, seed).await
+}
+
+/// The same, but so many services share what one would take.
+pub async fn nodes_with_services(
+    plane: &ControlPlane,
+    namespace: &str,
+    count: usize,
+    busy: usize,
+    services: u64,
+    seed: u64,
+) -> Result<Nodes> {
     let names = nodes(plane, "node", count, &format!("{}m", NODE.0), &format!("{}Mi", NODE.1), PODS).await?;
     let (mut random, mut loaded) = (Random::new(seed), Vec::new());
     for name in names.into_iter().take(busy) {
-        let mut share = |all: u64| all * random.between(35, 75) / 100;
+        let mut share = |all: u64| all * random.between(35, 75) / 100 / services * services;
         loaded.push((name, (share(NODE.0), share(NODE.1))));
     }
     let pods: Api<Pod> = Api::namespaced(plane.admin(), namespace);
-    try_join_all(loaded.iter().map(|(node, (cpu, memory))| {
-        let amounts = json!({"cpu": format!("{cpu}m"), "memory": format!("{memory}Mi")});
-        let container = json!({"name": "app", "image": "registry.example/app:1", "resources": {"requests": amounts, "limits": amounts}});
-        let pod = json!({"metadata": {"name": format!("service-{node}")}, "spec": {"nodeName": node, "restartPolicy": "Never", "containers": [container]}});
-        let pods = &pods;
-        async move { anyhow::Ok(pods.create(&PostParams::default(), &object(pod)?).await?) }
-    }))
-    .await?;
+    for service in 0..services {
+        try_join_all(loaded.iter().map(|(node, (cpu, memory))| {
+            let amounts = json!({"cpu": format!("{}m", cpu / services), "memory": format!("{}Mi", memory / services)});
+            let container = json!({"name": "app", "image": "registry.example/app:1", "resources": {"requests": amounts, "limits": amounts}});
+            let pod = json!({"metadata": {"name": format!("service-{service}-{node}")}, "spec": {"nodeName": node, "restartPolicy": "Never", "containers": [container]}});
+            let pods = &pods;
+            async move { anyhow::Ok(pods.create(&PostParams::default(), &object(pod)?).await?) }
+        }))
+        .await?;
+    }
     let free = |(cpu, memory): (u64, u64)| (NODE.0 - cpu, NODE.1 - memory);
     let busy: Vec<_> = loaded.into_iter().map(|(name, taken)| (name, free(taken))).collect();
     Ok(Nodes { unused: count - busy.len(), busy })
