@@ -29,6 +29,8 @@ use target::{Harbour, Target};
 
 const JOB_CONTROLLER: &str = "system:serviceaccount:kube-system:job-controller";
 
+const MEMORY: &str = "Resident memory, MB";
+
 /// How long, how often.
 struct Scale {
     rounds: usize,
@@ -80,7 +82,7 @@ fn main() -> Result<()> {
         let cargo = Cargo::load(&mut targets)?;
         (speed(&targets, &cargo, scale, only.map_or("", String::as_str))?, cargo)
     };
-    if only.is_none() && !has("--blind") {
+    if only.is_none_or(|only| MEMORY.contains(only.as_str())) && !has("--blind") {
         memory(&harbour, &cargo, scale, &mut table)?;
     }
     println!("{table}");
@@ -132,12 +134,11 @@ fn speed(targets: &[Target; 2], cargo: &Cargo, scale: &Scale, only: &str) -> Res
 
 /// Resident memory of fresh processes.
 fn memory(harbour: &Harbour, cargo: &Cargo, scale: &Scale, table: &mut Table) -> Result<()> {
-    const NAME: &str = "Resident memory, MB";
     for index in [0, 1] {
         let mut target = if index == 0 { harbour.echo()? } else { harbour.supercargo()? };
         target.ready(&cargo.pods_mutate[0])?;
         thread::sleep(scale.settle);
-        let mut put = |row, goal, value| table.put(NAME, Row { name: row, goal }, index, value);
+        let mut put = |row, goal, value| table.put(MEMORY, Row { name: row, goal }, index, value);
         put("idle, ready", Some(12.0), target.memory("VmRSS")?);
         for (row, messages, goal) in [
             ("peak, 64 busy connections, mix", &cargo.mix, Some(30.0)),

@@ -27,6 +27,12 @@ pub struct Harbour {
     tls: Arc<ClientConfig>,
 }
 
+/// What the image sets; both servers get it.
+fn environment() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let (_, last_stage) = include_str!("../../Dockerfile").rsplit_once("\nFROM ").unwrap_or_default();
+    last_stage.lines().filter_map(|line| line.strip_prefix("ENV ")?.split_once('='))
+}
+
 /// A running server; dropping it ends it.
 pub struct Target {
     pub name: &'static str,
@@ -107,6 +113,7 @@ impl Harbour {
     fn start(&self, name: &'static str, address: SocketAddr, command: &mut Command) -> Result<Target> {
         // A pipe that somebody reads is what a container's log is, too.
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).current_dir(self.folder.path());
+        command.envs(environment());
         let mut process = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
         if let Some(mut log) = process.stderr.take() {
             thread::spawn(move || io::copy(&mut log, &mut io::sink()));
