@@ -3,7 +3,7 @@
 //! Text scanners look at lines; this detector knows where in an object a name and its value stand. The rooms:
 //!
 //! - `surfaces` walks the tree and says what is a name and what is a value; `site` is a place in it;
-//! - `scanner` puts the layers on each string: `leads` (one pass that finds what to look closer at), then A `tokens`, B `urls`,
+//! - `scanner` puts the layers on each string: `leads` (one pass that finds what to look closer at, walked by `lanes`), then A `tokens`, B `urls`,
 //!   C `structured` and `hashes`, D `encoded`, E `assignment` and `classify`, with `shell` for commands; `meter` bounds the work;
 //! - `placeholder`, `weak` and `random` say what a value is instead of a secret; `fix` says how to mend.
 //!
