@@ -192,6 +192,7 @@ fn clean(folder: &Path) -> Result<()> {
     );
     Ok(())
 }
+
 fn b64(text: &str) -> String {
     use base64::Engine;
     base64::engine::general_purpose::STANDARD.encode(text)

@@ -137,7 +137,7 @@ impl Stowing<'_, '_> {
         if self.pod().annotation(key).is_some() {
             return Ok(());
         }
-        let pointer = [self.at, "/metadata/annotations/", &escape(key)].concat();
+        let pointer = self.pointer(&format!("/metadata/annotations/{}", escape(key)));
         self.editor.add(&pointer, Value::from(value))
     }
 

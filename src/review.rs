@@ -328,11 +328,16 @@ impl Response {
         };
         // Room for what is nearly all of it, so that it seldom has to move.
         let patch = answer.response.patch.as_ref().map_or(0, String::len);
-        let mut bytes = Vec::with_capacity(256 + patch);
-        // Strings, numbers and string-keyed maps only: serde_json has nothing to refuse here.
-        let written = serde_json::to_writer(&mut bytes, &answer);
-        if written.is_ok() { bytes } else { Vec::new() }
+        json(&answer, 256 + patch)
     }
+}
+
+/// `value` as JSON, with `room` for so many bytes from the start.
+pub(crate) fn json(value: &impl Serialize, room: usize) -> Vec<u8> {
+    let mut text = Vec::with_capacity(room);
+    // Strings, numbers and string-keyed maps only: serde_json has nothing to refuse in what is answered.
+    let written = serde_json::to_writer(&mut text, value);
+    if written.is_ok() { text } else { Vec::new() }
 }
 
 #[cfg(test)]

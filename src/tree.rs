@@ -500,6 +500,12 @@ struct Bench<'a> {
     items: RefCell<Vec<Node<'a>>>,
 }
 
+/// What was gathered from `start` on. Nothing needs no memory of its own.
+fn taken<T>(gathered: &RefCell<Vec<T>>, start: usize) -> Arc<[T]> {
+    let mut gathered = gathered.borrow_mut();
+    if gathered.len() > start { gathered.drain(start..).collect() } else { Arc::default() }
+}
+
 fn read(text: &str, keep: Keep) -> Result<Node<'_>, ReadError> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let reader = Reader { keep, bench: &Bench::default() };
@@ -561,9 +567,7 @@ impl<'de> Visitor<'de> for Reader<'_, 'de> {
         while let Some(item) = list.next_element_seed(Reader { keep: Keep::All, ..self })? {
             self.bench.items.borrow_mut().push(item);
         }
-        let mut items = self.bench.items.borrow_mut();
-        // An empty one needs no memory of its own.
-        Ok(Node::Array(if items.len() > start { items.drain(start..).collect() } else { List::default() }))
+        Ok(Node::Array(List(taken(&self.bench.items, start))))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Node<'de>, A::Error> {
@@ -578,8 +582,7 @@ impl<'de> Visitor<'de> for Reader<'_, 'de> {
             let value = object.next_value_seed(Reader { keep, ..self })?;
             self.bench.members.borrow_mut().push((key, value));
         }
-        let mut members = self.bench.members.borrow_mut();
-        Ok(Node::Object(if members.len() > start { members.drain(start..).collect() } else { Map::default() }))
+        Ok(Node::Object(Map(taken(&self.bench.members, start))))
     }
 }
 

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use super::Outcome;
 use crate::finding::{Action, Eased, Verdict};
 use crate::printable::{clip, printable, printable_lines};
-use crate::review::{Cause, Refusal, Response};
+use crate::review::{self, Cause, Refusal, Response};
 use crate::rules;
 
 /// The API server cuts a warning at 256 bytes once all of them together pass 4,096; 120 characters is what it asks for.
@@ -42,17 +42,11 @@ impl Outcome {
     pub fn response(&self) -> Response {
         Response {
             refusal: (!self.allowed()).then(|| self.refusal()),
-            patch: self.patch_text(),
+            // An operation has a hundred bytes or so.
+            patch: (!self.patch.0.is_empty()).then(|| review::json(&self.patch, 128 * self.patch.0.len())),
             warnings: self.wire_warnings(),
             audit_annotations: self.audit_annotations(),
         }
-    }
-
-    fn patch_text(&self) -> Option<Vec<u8>> {
-        // An operation has a hundred bytes or so.
-        let mut text = Vec::with_capacity(128 * self.patch.0.len());
-        let written = serde_json::to_writer(&mut text, &self.patch);
-        (!self.patch.0.is_empty() && written.is_ok()).then_some(text)
     }
 
     fn refusal(&self) -> Refusal {
