@@ -152,6 +152,8 @@ impl Answer {
             // Somebody else was faster, mostly at the ResourceQuota that counts the Job.
             409 => Answer::Passing,
             403 if status.message.contains("is forbidden: exceeded quota") => Answer::Quota,
+            // The quota is so new that nothing was counted yet.
+            403 if status.message.contains("is forbidden: status unknown for quota") => Answer::Passing,
             // A Job's template cannot be changed, be it of another run or of an older file.
             _ if status.message.contains("field is immutable") => Answer::Taken,
             _ if is_passing(error) => Answer::Passing,

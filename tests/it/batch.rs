@@ -192,6 +192,8 @@ async fn conflicts_are_told_apart() {
     let modified = "Operation cannot be fulfilled on resourcequotas \"q\": the object has been modified; please apply your changes to \
         the latest version and try again";
     api.fail_with(Method::PATCH, "/jobs/quota", conflict(modified, "resourcequotas", json!([])));
+    let new = "jobs.batch \"quota\" is forbidden: status unknown for quota: q, resources: count/jobs.batch";
+    api.fail(Method::PATCH, "/jobs/quota", 403, new);
     let cause = json!([{"reason": "FieldManagerConflict", "message": "conflict with \"kubectl\"", "field": ".spec.backoffLimit"}]);
     let owned = "Apply failed with 1 conflict: conflict with \"kubectl\": .spec.backoffLimit";
     api.fail_with(Method::PATCH, "/jobs/owned", conflict(owned, "jobs", cause));
