@@ -73,6 +73,57 @@ fn guards() {
     }
 }
 
+/// What could never do anything is a slip, not a setting.
+#[test]
+fn guards_that_would_judge_nothing() {
+    let matches = |matches: &str| format!("{{match: {{{matches}}}, rules: {{required-limits: {{}}}}}}");
+    let rule = |rule: &str| format!("{{rules: {{{rule}}}}}");
+    for (spec, field, words) in [
+        (matches("namespaces: {include: []}"), "spec.match.namespaces.include", "leave it out for all"),
+        (matches("namespaces: {include: ['[a']}"), "spec.match.namespaces.include[0]", "the name of no namespace"),
+        (matches("namespaces: {include: [a, Shop]}"), "spec.match.namespaces.include[1]", "lower-case"),
+        (matches("namespaces: {exclude: ['']}"), "spec.match.namespaces.exclude[0]", "the name of no namespace"),
+        (matches("namespaces: {exclude: ['*']}"), "spec.match.namespaces.exclude", "nothing is judged"),
+        (
+            matches("namespaces: {include: [shop, 'kube-a*'], exclude: [shop, 'kube-*']}"),
+            "spec.match.namespaces.exclude",
+            "takes back all",
+        ),
+        (matches("kinds: [ConfigMap]"), "spec.rules.required-limits", "none of match.kinds"),
+        (
+            rule("required-limits: {cpu: false, memory: false, ephemeralStorage: false}"),
+            "spec.rules.required-limits",
+            "leave the rule out",
+        ),
+        (rule("required-limits: {cpu: false, memory: false}"), "spec.rules.required-limits", "requires no limit"),
+        (rule("required-probes: {probes: []}"), "spec.rules.required-probes.probes", "leave the rule out"),
+        (rule("required-probes: {probes: [liveness, liveness]}"), "spec.rules.required-probes.probes[1]", "twice"),
+        (
+            rule("required-probes: {exceptContainers: [a, 'b*']}"),
+            "spec.rules.required-probes.exceptContainers[1]",
+            "no valid name",
+        ),
+        (
+            rule("required-probes: {exceptContainers: ['']}"),
+            "spec.rules.required-probes.exceptContainers[0]",
+            "no valid name",
+        ),
+    ] {
+        refused("GuardPolicy", &spec, field, words);
+    }
+    let (set, errors) = compile(
+        [
+            matches("namespaces: {include: ['a*', b], exclude: ['a-*', b]}"),
+            matches("kinds: [ConfigMap, Job]"),
+            rule("required-limits: {cpu: false, memory: false, ephemeralStorage: true}"),
+            rule("required-probes: {probes: [startup], exceptContainers: []}"),
+        ]
+        .map(|spec| json!({"kind": "GuardPolicy", "spec": yaml(&spec)}))
+        .into(),
+    );
+    assert_eq!((set.guards().len(), errors), (4, Vec::new()));
+}
+
 #[test]
 fn exemptions() {
     let spec = |replace: &str, by: &str| {
@@ -343,10 +394,26 @@ fn documents() {
         (json!({"kind": "GuardPolicy", "specs": spec}), "specs: unknown field"),
         (json!({"kind": "GuardPolicy"}), "missing field `spec`"),
         (json!({"kind": "GuardPolicy", "spec": []}), "spec: "),
+        (
+            json!({"kind": "GuardPolicy", "metadata": {"name": "a", "namespace": "foo"}, "spec": spec}),
+            "metadata.namespace: our kinds are the cluster's and have no namespace: leave it out",
+        ),
+        (
+            json!({"kind": "GuardPolicy", "metadata": {"name": "a", "anotations": {}}, "spec": spec}),
+            "metadata.anotations: unknown field `anotations`, expected one of `name`, `labels`, `annotations`",
+        ),
+        (
+            json!({"kind": "GuardPolicy", "metadata": {"name": "a", "labels": {"a": 1}}, "spec": spec}),
+            "metadata.labels.a: invalid type",
+        ),
     ] {
         let said = one(document.clone());
         assert!(said.contains(words), "{document}: {said}");
     }
+    // As `kubectl get -o yaml` prints it.
+    let printed = json!({"name": "a", "labels": {"a": "b"}, "annotations": {"a": "b"}, "creationTimestamp": null, "generation": 1,
+        "resourceVersion": "7", "uid": "u", "managedFields": [{}], "finalizers": ["x"], "ownerReferences": [{}]});
+    assert_eq!(one(json!({"kind": "GuardPolicy", "metadata": printed, "spec": spec})), "");
 }
 
 /// One that does not compile takes no other with it; two of one name are one too many.
