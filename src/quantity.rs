@@ -83,6 +83,9 @@ impl Quantity {
     /// Nothing.
     pub const ZERO: Quantity = Quantity(0);
 
+    /// One of its unit.
+    pub const ONE: Quantity = Quantity(NANO);
+
     /// The sum, cut at what 128 bits hold.
     #[must_use]
     pub fn plus(self, other: Quantity) -> Quantity {
@@ -102,6 +105,11 @@ impl Quantity {
     fn in_units_of(self, unit: i128) -> u64 {
         let amount = self.0.max(0);
         u64::try_from(amount / unit + i128::from(amount % unit != 0)).unwrap_or(u64::MAX)
+    }
+
+    /// Whether this can be counted out in parts of that size.
+    pub fn is_multiple_of(self, part: Quantity) -> bool {
+        self.0.checked_rem(part.0) == Some(0)
     }
 
     /// Whether this is less than nothing.
@@ -185,6 +193,21 @@ mod tests {
             assert_eq!((quantity.millis(), quantity.units()), (millis, units), "{text}");
         }
         assert_eq!(parse("1e99").unwrap().units(), u64::MAX);
+    }
+
+    #[test]
+    fn counted_out_in_parts() {
+        for (text, part, expected) in [
+            ("3", "1", true),
+            ("1500m", "1", false),
+            ("1000m", "1", true),
+            ("1Gi", "2Mi", true),
+            ("1.5Gi", "1Gi", false),
+            ("0", "2Mi", true),
+            ("1", "0", false),
+        ] {
+            assert_eq!(parse(text).unwrap().is_multiple_of(parse(part).unwrap()), expected, "{text} in {part}");
+        }
     }
 
     #[test]
