@@ -296,6 +296,7 @@ impl Follower {
             }
             watcher::Event::InitDone => {
                 self.store.listed_nodes();
+                self.live.nodes.beat();
                 self.listed[0] = true;
                 tracing::info!("listed nodes");
             }
@@ -313,6 +314,7 @@ impl Follower {
             watcher::Event::InitApply(object) | watcher::Event::Apply(object) => self.apply_pod(&object.tree),
             watcher::Event::InitDone => {
                 self.store.listed_pods();
+                self.live.pods.beat();
                 let first = !std::mem::replace(&mut self.listed[1], true);
                 self.tell(first);
                 tracing::info!(counted = self.store.pods(), "listed pods");
