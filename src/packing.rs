@@ -155,7 +155,7 @@ pub enum Packed {
 pub struct Ladder {
     /// At least one; the best first.
     pub rungs: Vec<Rung>,
-    /// For `preferredDuringSchedulingIgnoredDuringExecution`, one a rung.
+    /// For `preferredDuringSchedulingIgnoredDuringExecution`: one a rung, behind copies of what the author would rather have.
     pub terms: Vec<Value>,
     /// To be committed to the ledger, unless the request is a dry run.
     pub reservation: Reservation,
@@ -180,22 +180,21 @@ pub fn plan(
         return Plan::Affinity(Reason::Karpenter);
     }
     let profiles = Arc::from(options.profiles);
-    let (preference, term) = ladder::Preference::of(pod);
-    let mut needs = Needs::of(pod, options.volumes).under(&profiles, options.neighbours, options.max_per_node);
-    needs.preference = term;
+    let preference = ladder::Preference::of(pod);
+    let needs = Needs::of(pod, options.volumes).under(&profiles, options.neighbours, options.max_per_node);
     let kind = Kind::of(pod, options.profiles, options.group);
     let now_seconds = now.as_second();
     let ends = lifetimes.predict(kind).map(|lasts| now_seconds.saturating_add(lasts.into()));
     let when = ends.map(|ends| ladder::When { now: now_seconds, ends });
-    let rungs = ladder::climb(&needs, snapshot, &ledger.at(now), when);
-    let Some(first) = rungs.first() else { return Plan::Nothing };
+    let rungs = ladder::climb(&needs, &preference, snapshot, &ledger.at(now), when);
+    let Some(first) = rungs.rungs.first() else { return Plan::Nothing };
     let reservation = Reservation {
         key: reservation_key(pod, options.namespace),
         node: Arc::clone(&first.node),
         requests: needs.requests,
         run: Arc::new(Run { profiles, ends }),
     };
-    Plan::Ladder(Ladder { terms: preference.terms(&rungs), rungs, reservation })
+    Plan::Ladder(Ladder { terms: preference.terms(&rungs), rungs: rungs.rungs, reservation })
 }
 
 /// Whether kube-scheduler will place the pod, and as soon as it is stored.
