@@ -172,6 +172,12 @@ impl Needs {
     }
 }
 
+/// Whether a node could take this if nothing else ran there.
+pub(super) fn could_take(node: &NodeSeen, requests: &Requests) -> bool {
+    let empty = Load::default();
+    has_room(requests, node, &empty.totals()) && has_extended(requests, node, &empty)
+}
+
 /// As NodeResourcesFit: what is not asked for is not looked at, so that a node over its limit still takes what asks for nothing.
 fn has_room(requests: &Requests, node: &NodeSeen, load: &Totals) -> bool {
     let (wanted, has, taken) = (&requests.amounts, &node.allocatable, &load.amounts);
