@@ -51,9 +51,8 @@ impl Pulse {
                 let watches = request.uri().query().is_some_and(|query| query.split('&').any(|p| p == "watch=true"));
                 let response = client.send(request).await?;
                 let listened = watches && response.status().is_success();
-                Ok::<_, kube::Error>(response.map(|body| match listened {
-                    true => Either::Left(StreamBody::new(pulse.hear(body))),
-                    false => Either::Right(body),
+                Ok::<_, kube::Error>(response.map(|body| {
+                    if listened { Either::Left(StreamBody::new(pulse.hear(body))) } else { Either::Right(body) }
                 }))
             }
         });

@@ -202,8 +202,9 @@ mod tests {
     #[test]
     fn all_that_a_quota_has_refused_goes_when_the_first_of_them_comes_again() {
         let mut ledger = Ledger::default();
-        [0, 20, 21, 40].into_iter().for_each(|millis| ledger.reserve(reservation(1, "a"), at(millis)));
-        (0..2).for_each(|pod| ledger.reserve(reservation(1, "a"), at(1100 + pod)));
+        for millis in [0, 20, 21, 40, 1100, 1101] {
+            ledger.reserve(reservation(1, "a"), at(millis));
+        }
         assert_eq!(cpu(&ledger), [("a", 200)]);
     }
 
