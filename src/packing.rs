@@ -22,6 +22,7 @@ mod lifetimes;
 mod load;
 mod names;
 mod seen;
+mod settled;
 pub mod simulate;
 mod snapshot;
 
@@ -31,6 +32,7 @@ pub use ledger::{Ledger, Reservation};
 pub use lifetimes::{Ended, Kind, Lifetimes};
 pub use load::{Amounts, Load, Part, Port, Requests, Run};
 pub use seen::{BY_AFFINITY, NodeSeen, PodSeen, Shut, Uid, reservation_key};
+pub use settled::Settled;
 pub use snapshot::{Snapshot, Store};
 
 /// The scheduler that the ladder is made for.
@@ -155,7 +157,7 @@ pub enum Packed {
 pub struct Ladder {
     /// At least one; the best first.
     pub rungs: Vec<Rung>,
-    /// For `preferredDuringSchedulingIgnoredDuringExecution`, one a rung.
+    /// For `preferredDuringSchedulingIgnoredDuringExecution`: one a rung, behind copies of what the author would rather have.
     pub terms: Vec<Value>,
     /// To be committed to the ledger, unless the request is a dry run.
     pub reservation: Reservation,
@@ -180,30 +182,35 @@ pub fn plan(
         return Plan::Affinity(Reason::Karpenter);
     }
     let profiles = Arc::from(options.profiles);
-    let (preference, term) = ladder::Preference::of(pod);
-    let mut needs = Needs::of(pod, options.volumes).under(&profiles, options.neighbours, options.max_per_node);
-    needs.preference = term;
+    let preference = ladder::Preference::of(pod);
+    let needs = Needs::of(pod, options.volumes).under(&profiles, options.neighbours, options.max_per_node);
     let kind = Kind::of(pod, options.profiles, options.group);
     let now_seconds = now.as_second();
     let ends = lifetimes.predict(kind).map(|lasts| now_seconds.saturating_add(lasts.into()));
     let when = ends.map(|ends| ladder::When { now: now_seconds, ends });
-    let rungs = ladder::climb(&needs, snapshot, &ledger.at(now), when);
-    let Some(first) = rungs.first() else { return Plan::Nothing };
+    let key = reservation_key(pod, options.namespace);
+    let rungs = ladder::climb(&needs, &preference, snapshot, &ledger.facing(key, now), when);
+    let Some(first) = rungs.rungs.first() else { return Plan::Nothing };
     let reservation = Reservation {
-        key: reservation_key(pod, options.namespace),
+        key,
         node: Arc::clone(&first.node),
         requests: needs.requests,
         run: Arc::new(Run { profiles, ends }),
     };
-    Plan::Ladder(Ladder { terms: preference.terms(&rungs), rungs, reservation })
+    Plan::Ladder(Ladder { terms: preference.terms(&rungs), rungs: rungs.rungs, reservation })
 }
 
 /// Whether kube-scheduler will place the pod, and as soon as it is stored.
 fn is_scheduled_now(pod: &Pod<'_>) -> bool {
+    let bound = pod.spec().and_then(|spec| spec.str("nodeName")).is_some_and(|name| !name.is_empty());
+    !bound && is_for_scheduler(pod)
+}
+
+/// Whether it is kube-scheduler that places the pod, or has placed it, and no gate is before it. Of others no plan was made.
+pub fn is_for_scheduler(pod: &Pod<'_>) -> bool {
     let Some(spec) = pod.spec() else { return false };
-    let bound = spec.str("nodeName").is_some_and(|name| !name.is_empty());
     let scheduler = spec.str("schedulerName").filter(|name| !name.is_empty()).unwrap_or(SCHEDULER);
-    !bound && scheduler == SCHEDULER && spec.get("schedulingGates").and_then(Node::as_array).is_none_or(<[_]>::is_empty)
+    scheduler == SCHEDULER && spec.get("schedulingGates").and_then(Node::as_array).is_none_or(<[_]>::is_empty)
 }
 
 impl Karpenter {

@@ -26,7 +26,7 @@ use super::ledger::{Book, Turn};
 use super::lifetimes::{Keeper, News};
 use super::object::Object;
 use super::pulse::Pulse;
-use crate::packing::{Ended, Karpenter, Lifetimes, NodeSeen, PodSeen, Snapshot, Store};
+use crate::packing::{self, Ended, Karpenter, Lifetimes, NodeSeen, PodSeen, Settled, Snapshot, Store};
 use crate::policy::profile::Mode;
 use crate::policy::{PolicySet, Profile};
 use crate::tree::Node;
@@ -118,6 +118,8 @@ pub struct Follower {
     listed: [bool; 2],
     /// Planned pods that have come into view: their reservations go when the snapshot that has them is published.
     came: Vec<(u64, Arc<str>)>,
+    /// Those that have, so that none is taken for another.
+    settled: Settled,
 }
 
 enum Event {
@@ -161,6 +163,7 @@ impl Live {
             keeper: Some(keeper),
             listed: [false; 2],
             came: Vec::new(),
+            settled: Settled::default(),
         };
         (live, follower)
     }
@@ -296,6 +299,7 @@ impl Follower {
             }
             watcher::Event::InitDone => {
                 self.store.listed_nodes();
+                self.live.nodes.beat();
                 self.listed[0] = true;
                 tracing::info!("listed nodes");
             }
@@ -313,6 +317,7 @@ impl Follower {
             watcher::Event::InitApply(object) | watcher::Event::Apply(object) => self.apply_pod(&object.tree),
             watcher::Event::InitDone => {
                 self.store.listed_pods();
+                self.live.pods.beat();
                 let first = !std::mem::replace(&mut self.listed[1], true);
                 self.tell(first);
                 tracing::info!(counted = self.store.pods(), "listed pods");
@@ -331,17 +336,20 @@ impl Follower {
         // Most pods are none of ours, and matching costs more than reading.
         let is_ours = pod.annotation(PROFILE_ANNOTATION).or(pod.annotation(PLACEMENT_ANNOTATION)).is_some();
         let profile = is_ours.then(|| packed_by(&policies, &self.namespaces, &pod)).flatten();
+        let is_plannable = profile.is_some() && packing::is_for_scheduler(&pod);
         let group_by = profile.map(|profile| &*profile.spec.placement.group_by).unwrap_or_default();
         let Some(mut pod) = PodSeen::read(tree, group_by) else { return };
-        if profile.is_none() {
+        if !is_plannable {
             // Whoever may create pods can write the annotation; only what we would plan is believed.
             pod.planned = None;
         }
-        let (key, planned, lesson, ended) = (pod.key, pod.planned.clone(), pod.lesson(), pod.ended);
-        let counted = self.store.apply_pod(pod, &self.live.lifetimes.load());
-        if let Some(planned) = planned.filter(|_| !counted && !ended) {
-            self.came.push((key, planned));
+        if let Some(planned) = pod.planned.clone()
+            && self.settled.is_first(&pod, Timestamp::now())
+        {
+            self.came.push((pod.key, planned));
         }
+        let lesson = pod.lesson();
+        let counted = self.store.apply_pod(pod, &self.live.lifetimes.load());
         // Once for each pod: when it stops counting, and those that had ended before we came.
         if (counted || !self.listed[1])
             && let Some(lesson) = lesson

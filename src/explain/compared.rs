@@ -136,7 +136,6 @@ fn words(closed: Closed) -> &'static str {
         Closed::PreferNoSchedule => {
             "has a PreferNoSchedule taint that it does not tolerate, which outweighs every hint"
         }
-        Closed::Preference => "is not what its author prefers",
         Closed::MaxPerNode => "has as many of these pods as the profile allows (maxPerNode)",
         Closed::Neighbours => "runs other things than scans, which the profile does not want (neighbours)",
     }

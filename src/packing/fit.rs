@@ -26,8 +26,6 @@ pub enum Closed {
     Shut(Shut),
     /// A taint with PreferNoSchedule that it does not tolerate: this outweighs every hint.
     PreferNoSchedule,
-    /// The author would rather have it elsewhere.
-    Preference,
     /// The profile's `maxPerNode` is reached.
     MaxPerNode,
     /// The profile wants nodes that run scans only, and this one runs something else.
@@ -82,8 +80,6 @@ pub struct Needs {
     /// All of these must match: the pod's own, and those of its volumes.
     affinities: Vec<NodeSelector>,
     tolerations: Vec<Toleration>,
-    /// The author's heaviest preference, which our terms repeat.
-    pub(super) preference: Option<Term>,
     /// The most pods of `profiles` on a node; 0 is no limit.
     max_per_node: usize,
     profiles: Arc<str>,
@@ -149,10 +145,7 @@ impl Needs {
         if self.intolerable(node) > 0 {
             return Some(Closed::PreferNoSchedule);
         }
-        if self.max_per_node > 0 && load.scans_of(&self.profiles) >= self.max_per_node {
-            return Some(Closed::MaxPerNode);
-        }
-        self.preference.as_ref().filter(|term| !term.matches(node)).map(|_| Closed::Preference)
+        (self.max_per_node > 0 && load.scans_of(&self.profiles) >= self.max_per_node).then_some(Closed::MaxPerNode)
     }
 
     /// Why the pod should not be sent there.
@@ -166,25 +159,39 @@ impl Needs {
         soft.map(|taint| u64::from(!self.tolerates(taint))).sum()
     }
 
-    /// As NodeResourcesFit: what is not asked for is not looked at, so that a node over its limit still takes what asks for nothing.
     pub(super) fn has_room(&self, node: &NodeSeen, load: &Totals) -> bool {
-        let (wanted, has, taken) = (&self.requests.amounts, &node.allocatable, &load.amounts);
-        load.pods < node.pods
-            && fits(wanted.cpu, has.cpu, taken.cpu)
-            && fits(wanted.memory, has.memory, taken.memory)
-            && fits(wanted.storage, has.storage, taken.storage)
+        has_room(&self.requests, node, load)
     }
 
     fn has_extended(&self, node: &NodeSeen, load: &Load) -> bool {
-        self.requests.extended().iter().all(|(resource, wanted)| {
-            let has = node.extended.iter().find(|(name, _)| name == resource).map_or(0, |(_, has)| *has);
-            fits(*wanted, has, load.extended(resource))
-        })
+        has_extended(&self.requests, node, load)
     }
 
     fn tolerates(&self, taint: &Taint) -> bool {
         self.tolerations.iter().any(|toleration| toleration.tolerates(taint))
     }
+}
+
+/// Whether a node could take this if nothing else ran there.
+pub(super) fn could_take(node: &NodeSeen, requests: &Requests) -> bool {
+    let empty = Load::default();
+    has_room(requests, node, &empty.totals()) && has_extended(requests, node, &empty)
+}
+
+/// As NodeResourcesFit: what is not asked for is not looked at, so that a node over its limit still takes what asks for nothing.
+fn has_room(requests: &Requests, node: &NodeSeen, load: &Totals) -> bool {
+    let (wanted, has, taken) = (&requests.amounts, &node.allocatable, &load.amounts);
+    load.pods < node.pods
+        && fits(wanted.cpu, has.cpu, taken.cpu)
+        && fits(wanted.memory, has.memory, taken.memory)
+        && fits(wanted.storage, has.storage, taken.storage)
+}
+
+fn has_extended(requests: &Requests, node: &NodeSeen, load: &Load) -> bool {
+    requests.extended().iter().all(|(resource, wanted)| {
+        let has = node.extended.iter().find(|(name, _)| name == resource).map_or(0, |(_, has)| *has);
+        fits(*wanted, has, load.extended(resource))
+    })
 }
 
 fn fits(wanted: u64, has: u64, taken: u64) -> bool {

@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of how the snapshot was made, nor of what is done with the terms (mutators/placement.rs).
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -32,23 +33,50 @@ pub struct Rung {
     pub weight: u8,
 }
 
-/// The preference of the author that weighs most: the only one that Karpenter looks at, so our terms repeat it.
+/// The most preferences of an author that are looked at; who writes more has the lightest passed over.
+const WISHES: usize = 4;
+
+/// What the author prefers, the heaviest first.
+///
+/// The rungs are nodes that match the first wish that any open node matches, and repeat it: Karpenter looks at nothing but the heaviest
+/// preferred term. Wishes before that one are met by no node that the pod can go to, yet Karpenter may buy one that does; copies of
+/// them stand above the rungs, so that they stay the heaviest and a node that comes meanwhile wins as it would without us.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Preference {
+    wishes: Vec<Wish>,
+}
+
+#[derive(Clone, Debug)]
+struct Wish {
+    term: Term,
     /// `matchExpressions`, as they are written.
-    expressions: Option<Value>,
+    expressions: Value,
+}
+
+/// The rungs, and which wish of the author their nodes match; none when it is as many as there are.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Rungs {
+    pub rungs: Vec<Rung>,
+    wish: usize,
 }
 
 /// The nodes that are best for the pod, the best first; at most as many as there are weights.
 ///
 /// First the nodes in use, in the order of [`rank`]; then unused ones, in an order that is the same for all pods and all
 /// replicas, so that they open the same ones, and that has nothing to do with the scheduler's, which samples neighbours together.
-pub(super) fn climb(needs: &Needs, snapshot: &Snapshot, ledger: &Ledger, when: Option<When>) -> Vec<Rung> {
+/// Only nodes that are as the author prefers, as far as there are any.
+pub(super) fn climb(
+    needs: &Needs,
+    preference: &Preference,
+    snapshot: &Snapshot,
+    ledger: &Ledger,
+    when: Option<When>,
+) -> Rungs {
     let mut held: Vec<(u32, &Load)> =
         ledger.held().filter_map(|(node, load)| Some((snapshot.open(node)?, load))).collect();
     held.sort_unstable_by_key(|(place, _)| *place);
     let mut held = held.into_iter().peekable();
-    let (mut used, mut unused) = (Best::default(), Best::default());
+    let mut best = Best::default();
     for (place, node, slot) in snapshot.slots() {
         let mut load = slot.load.totals();
         let reserved = held.next_if(|(at, _)| *at == place).map(|(_, reserved)| reserved);
@@ -59,8 +87,8 @@ pub(super) fn climb(needs: &Needs, snapshot: &Snapshot, ledger: &Ledger, when: O
         if !needs.has_room(node, &load) {
             continue;
         }
-        let (best, rank) =
-            if load.is_used() { (&mut used, rank(needs, node, &load, when)) } else { (&mut unused, (0, node.digest)) };
+        let (ends, fit) = if load.is_used() { rank(needs, node, &load, when) } else { (0, node.digest) };
+        let rank = Rank { wish: preference.met_by(node), is_unused: !load.is_used(), ends, fit };
         if !best.wants(rank, node) {
             continue;
         }
@@ -76,8 +104,12 @@ pub(super) fn climb(needs: &Needs, snapshot: &Snapshot, ledger: &Ledger, when: O
             best.put(rank, node);
         }
     }
-    let nodes = used.0.into_iter().chain(unused.0);
-    nodes.zip(WEIGHTS).map(|((_, node), weight)| Rung { node: Arc::clone(&node.name), weight }).collect()
+    let wish = best.0.first().map_or(0, |(rank, _)| rank.wish);
+    let nodes = best.0.into_iter().filter(|(rank, _)| rank.wish == wish);
+    // Below the copies of what the author would rather have.
+    let weights = WEIGHTS.into_iter().skip(usize::from(wish > 0));
+    let rungs = nodes.zip(weights).map(|((_, node), weight)| Rung { node: Arc::clone(&node.name), weight });
+    Rungs { rungs: rungs.collect(), wish }
 }
 
 /// A pod's expected end and the present, in seconds since 1970.
@@ -87,13 +119,20 @@ pub(super) struct When {
     pub ends: i64,
 }
 
-/// The smaller, the sooner: how the pod's end and the node's go together, then best fit.
+/// The smaller, the sooner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    wish: usize,
+    is_unused: bool,
+    ends: u64,
+    fit: u64,
+}
+
+/// How the pod's end and the node's go together, then best fit.
 ///
 /// In this order, since a node that is not prolonged costs nothing more, however badly the pod fits (simulated, scans of forty known
 /// kinds over two hours, twelve runs: 3 to 8 % fewer node-seconds than best fit alone; with the order turned round about half of that).
-type Rank = (u64, u64);
-
-fn rank(needs: &Needs, node: &NodeSeen, load: &Totals, when: Option<When>) -> Rank {
+fn rank(needs: &Needs, node: &NodeSeen, load: &Totals, when: Option<When>) -> (u64, u64) {
     let fit = left_over(&node.allocatable, &load.amounts, &needs.requests.amounts);
     (when.map_or(0, |when| when.ends_with(load)), fit)
 }
@@ -154,33 +193,47 @@ impl<'s> Best<'s> {
 }
 
 impl Preference {
-    /// Reads the author's preferred node terms; also returns what a node has to match so that our terms count there.
-    pub fn of(pod: &Pod<'_>) -> (Preference, Option<Term>) {
+    /// Reads the author's preferred node terms.
+    pub fn of(pod: &Pod<'_>) -> Preference {
         let affinity = pod.spec().and_then(|spec| spec.path(&["affinity", "nodeAffinity"]));
-        let terms = affinity
-            .map(|affinity| affinity.items("preferredDuringSchedulingIgnoredDuringExecution"))
-            .unwrap_or_default();
-        let weight = |term: &Node<'_>| match term.get("weight") {
+        let terms = affinity.map(|affinity| affinity.items("preferredDuringSchedulingIgnoredDuringExecution"));
+        let weight = |term: &&Node<'_>| match term.get("weight") {
             Some(Node::Number(weight)) => weight.as_i64().unwrap_or_default(),
             _ => 0,
         };
-        // The first of the heaviest, as Karpenter's stable sort has it.
-        let heaviest = terms.iter().rev().max_by_key(|term| weight(term)).and_then(|term| term.get("preference"));
-        let term = heaviest.and_then(|term| Term::read(term).expressions_only());
-        let expressions = heaviest.and_then(|term| term.get("matchExpressions")).filter(|_| term.is_some());
-        (Preference { expressions: expressions.map(Node::to_value) }, term)
+        // The first of those that weigh the same, as Karpenter's stable sort has it.
+        let mut terms: Vec<_> = terms.unwrap_or_default().iter().collect();
+        terms.sort_by_key(|term| Reverse(weight(term)));
+        // Of a term without expressions Karpenter makes nothing, and comes no further.
+        Preference {
+            wishes: terms.into_iter().map_while(|term| Wish::read(term.get("preference")?)).take(WISHES).collect(),
+        }
     }
 
-    /// The terms for `preferredDuringSchedulingIgnoredDuringExecution`, one a rung: `matchFields` takes one name only.
-    pub fn terms(&self, rungs: &[Rung]) -> Vec<Value> {
+    /// The first wish that the node meets.
+    fn met_by(&self, node: &NodeSeen) -> usize {
+        self.wishes.iter().position(|wish| wish.term.matches(node)).unwrap_or(self.wishes.len())
+    }
+
+    /// The terms for `preferredDuringSchedulingIgnoredDuringExecution`: one a rung, since `matchFields` takes one name only.
+    pub fn terms(&self, rungs: &Rungs) -> Vec<Value> {
+        let [heaviest, ..] = WEIGHTS;
+        let copy = |wish: &Wish| json!({"weight": heaviest, "preference": {"matchExpressions": wish.expressions}});
         let term = |rung: &Rung| {
             let mut preference =
                 json!({"matchFields": [{"key": "metadata.name", "operator": "In", "values": [*rung.node]}]});
-            if let (Some(expressions), Some(preference)) = (&self.expressions, preference.as_object_mut()) {
-                preference.insert("matchExpressions".to_owned(), expressions.clone());
+            if let (Some(wish), Some(preference)) = (self.wishes.get(rungs.wish), preference.as_object_mut()) {
+                preference.insert("matchExpressions".to_owned(), wish.expressions.clone());
             }
             json!({"weight": rung.weight, "preference": preference})
         };
-        rungs.iter().map(term).collect()
+        self.wishes.iter().take(rungs.wish).map(copy).chain(rungs.rungs.iter().map(term)).collect()
+    }
+}
+
+impl Wish {
+    fn read(preference: &Node<'_>) -> Option<Wish> {
+        let term = Term::read(preference).expressions_only()?;
+        Some(Wish { term, expressions: preference.get("matchExpressions")?.to_value() })
     }
 }

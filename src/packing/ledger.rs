@@ -1,7 +1,9 @@
 //! What was planned and is not seen pending yet.
 //!
 //! Pure: whoever holds it holds the lock around plan and [`Ledger::reserve`], and passes the time in. Entries live three
-//! seconds, for then the pod has come into view (and counts there), or it was refused.
+//! seconds, for then the pod has come into view (and counts there), or it was refused. Of a pod that is not seen nobody says which: it
+//! was refused when pods that were planned well after it are seen, or when it comes again after the time that controllers wait and
+//! nothing else is overdue, so that it is not the watch that is late.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
@@ -14,9 +16,13 @@ use super::load::{Load, Part, Requests, Run};
 /// How long an entry lives when the pod is not seen: longer than a watch lags, shorter than it takes to matter.
 const LIFE: SignedDuration = SignedDuration::from_secs(3);
 
-/// The pods of a parallel Job share owner and generateName, and come at once; a pod that was refused is tried again after a
-/// second. An entry that is older than this when the same key comes again was therefore refused, and is replaced.
-const RETRIED: SignedDuration = SignedDuration::from_millis(500);
+/// The pods of a parallel Job share owner and generateName, and come one after the other without a pause; when one is refused the
+/// Job's controller makes none for a second, and waits twice as long each time after that.
+const PAUSE: SignedDuration = SignedDuration::from_secs(1);
+
+/// The watch brings pods in the order in which they were stored. What was planned so long before a pod that it has brought would have
+/// come before it, unless the other webhooks took longer.
+const OUT_OF_ORDER: SignedDuration = SignedDuration::from_millis(500);
 
 /// The most entries; the oldest go first. A burst of this many in three seconds is more than an API server admits.
 const ENTRIES: usize = 4_096;
@@ -47,12 +53,8 @@ impl Ledger {
     /// Commits the reservation of a plan.
     pub fn reserve(&mut self, reservation: Reservation, now: Timestamp) {
         self.expire(now);
-        let retried = self
-            .entries
-            .iter()
-            .position(|(at, entry)| entry.key == reservation.key && now.duration_since(*at) > RETRIED);
-        if let Some(retried) = retried {
-            self.remove(retried);
+        if self.was_refused(reservation.key, now) {
+            self.forget(|_, entry| entry.key == reservation.key);
         }
         if self.entries.len() >= ENTRIES {
             self.remove(0);
@@ -62,11 +64,11 @@ impl Ledger {
         self.entries.push_back((now, reservation));
     }
 
-    /// A pod with this key, planned for this node, has come into view: it counts there from now on.
+    /// A pod with this key, planned for this node, has come into view: it counts there from now on. To be said once for each pod.
     pub fn seen(&mut self, key: u64, planned: &str) {
         let found = self.entries.iter().position(|(_, entry)| entry.key == key && *entry.node == *planned);
-        if let Some(found) = found {
-            self.remove(found);
+        if let Some((seen, _)) = found.and_then(|found| self.remove(found)) {
+            self.forget(|at, _| seen.duration_since(at) > OUT_OF_ORDER);
         }
     }
 
@@ -79,15 +81,34 @@ impl Ledger {
         }
     }
 
-    /// The ledger as it is at `now`: a copy only when something has expired that nobody let go of.
-    pub(super) fn at(&self, now: Timestamp) -> Cow<'_, Ledger> {
+    /// The ledger as a pod with this key finds it at `now`: a copy only when something has expired that nobody let go of, or the pod
+    /// was refused before.
+    pub(super) fn facing(&self, key: u64, now: Timestamp) -> Cow<'_, Ledger> {
         let stands = self.entries.front().is_none_or(|(at, _)| stands(*at, now));
-        if stands {
+        let refused = self.was_refused(key, now);
+        if stands && !refused {
             return Cow::Borrowed(self);
         }
         let mut ledger = self.clone();
         ledger.expire(now);
+        if refused {
+            ledger.forget(|_, entry| entry.key == key);
+        }
         Cow::Owned(ledger)
+    }
+
+    /// Whether a pod that comes with this key is one that was refused, and tried again.
+    fn was_refused(&self, key: u64, now: Timestamp) -> bool {
+        let mut known = false;
+        for (at, entry) in self.entries.iter().filter(|(at, _)| stands(*at, now)) {
+            let (same, overdue) = (entry.key == key, now.duration_since(*at) >= PAUSE);
+            // There was no pause, or the watch may be late.
+            if same != overdue {
+                return false;
+            }
+            known |= same;
+        }
+        known
     }
 
     /// What is reserved, by node.
@@ -105,12 +126,20 @@ impl Ledger {
         self.entries.is_empty()
     }
 
-    fn remove(&mut self, index: usize) {
-        let Some((_, entry)) = self.entries.remove(index) else { return };
-        let Some(load) = self.held.get_mut(&entry.node) else { return };
-        load.remove(&entry.requests, Part::Scan, Some(&entry.run));
-        if load.pods == 0 {
-            self.held.remove(&entry.node);
+    fn remove(&mut self, index: usize) -> Option<(Timestamp, Reservation)> {
+        let (at, entry) = self.entries.remove(index)?;
+        if let Some(load) = self.held.get_mut(&entry.node) {
+            load.remove(&entry.requests, Part::Scan, Some(&entry.run));
+            if load.pods == 0 {
+                self.held.remove(&entry.node);
+            }
+        }
+        Some((at, entry))
+    }
+
+    fn forget(&mut self, which: impl Fn(Timestamp, &Reservation) -> bool) {
+        while let Some(index) = self.entries.iter().position(|(at, entry)| which(*at, entry)) {
+            self.remove(index);
         }
     }
 }
@@ -163,15 +192,49 @@ mod tests {
     #[test]
     fn a_pod_that_is_refused_and_tried_again_books_nothing_twice() {
         let mut ledger = Ledger::default();
-        (0..3).for_each(|attempt| ledger.reserve(reservation(1, "a"), at(attempt * 1000)));
-        assert_eq!(cpu(&ledger), [("a", 100)]);
+        for attempt in [0, 1000, 3000] {
+            assert!(ledger.facing(1, at(attempt)).is_empty(), "nor does it stand in its own way");
+            ledger.reserve(reservation(1, "a"), at(attempt));
+            assert_eq!(cpu(&ledger), [("a", 100)]);
+        }
     }
 
     #[test]
-    fn the_pods_of_a_parallel_job_all_count() {
+    fn all_that_a_quota_has_refused_goes_when_the_first_of_them_comes_again() {
         let mut ledger = Ledger::default();
-        (0..20).for_each(|pod| ledger.reserve(reservation(1, "a"), at(pod * 20)));
-        assert_eq!(cpu(&ledger), [("a", 2000)]);
+        for millis in [0, 20, 21, 40, 1100, 1101] {
+            ledger.reserve(reservation(1, "a"), at(millis));
+        }
+        assert_eq!(cpu(&ledger), [("a", 200)]);
+    }
+
+    #[test]
+    fn the_pods_of_a_parallel_job_all_count_however_late_the_watch_is() {
+        for gap in [20, 600, 999] {
+            let mut ledger = Ledger::default();
+            (0..4).for_each(|pod| ledger.reserve(reservation(1, "a"), at(pod * gap)));
+            assert_eq!(cpu(&ledger), [("a", 400)], "{gap} ms apart");
+        }
+    }
+
+    #[test]
+    fn while_other_pods_are_overdue_it_may_be_the_watch_that_is_late() {
+        let mut ledger = Ledger::default();
+        for (key, node, millis) in [(1, "a", 0), (2, "b", 100), (1, "a", 1300), (3, "c", 1350)] {
+            ledger.reserve(reservation(key, node), at(millis));
+        }
+        assert_eq!(cpu(&ledger), [("a", 200), ("b", 100), ("c", 100)]);
+        ledger.seen(3, "c");
+        assert_eq!(cpu(&ledger), [("a", 100)], "the watch has come past the first two: they were refused");
+    }
+
+    #[test]
+    fn what_was_planned_shortly_before_a_pod_that_is_seen_may_still_come() {
+        let mut ledger = Ledger::default();
+        (0..3).for_each(|pod| ledger.reserve(reservation(1, "a"), at(pod * 200)));
+        ledger.reserve(reservation(2, "b"), at(500));
+        ledger.seen(2, "b");
+        assert_eq!(cpu(&ledger), [("a", 300)]);
     }
 
     #[test]

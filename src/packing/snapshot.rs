@@ -8,6 +8,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::Arc;
 
+use super::fit::could_take;
 use super::lifetimes::Lifetimes;
 use super::load::{Load, Part, Requests, Run};
 use super::seen::{Label, NodeSeen, PodSeen, Uid};
@@ -16,10 +17,10 @@ use super::seen::{Label, NodeSeen, PodSeen, Uid};
 const CHUNK: usize = 64;
 
 /// For how many seconds after its creation a pending pod counts as running on the node that was planned for it.
-const PROMISE: i64 = 30;
+pub(super) const PROMISE: i64 = 30;
 
 /// The most pending pods that count so: whoever may create pods can write the annotation.
-const PROMISES: usize = 4_096;
+pub(super) const PROMISES: usize = 4_096;
 
 /// An immutable view of the nodes.
 #[derive(Clone, Debug, Default)]
@@ -174,15 +175,15 @@ impl Store {
     /// A pod is new or has changed.
     ///
     /// It counts on the node that it is bound to until it has ended, however long it takes to terminate. A pending pod counts on
-    /// the node that was planned for it, for half a minute after its creation; whether such a plan is to be believed is the
-    /// caller's choice, who can clear `planned`. Returns whether it counted before.
+    /// the node that was planned for it, for half a minute after its creation, if that node could take it at all; whether such a plan
+    /// is to be believed otherwise is the caller's choice, who can clear `planned`. Returns whether it counted before.
     pub fn apply_pod(&mut self, mut pod: PodSeen, lifetimes: &Lifetimes) -> bool {
         let counted = self.drop_pod(pod.uid);
         let until = if pod.node.is_some() { FOR_GOOD } else { pod.created.saturating_add(PROMISE) };
         let place = match (&pod.node, &pod.planned) {
             _ if pod.ended => return counted,
             (Some(node), _) => self.place_of(node),
-            (None, Some(planned)) if self.promises.len() < PROMISES => match self.view.open(planned) {
+            (None, Some(planned)) if self.promises.len() < PROMISES => match self.promised(planned, &pod.requests) {
                 Some(place) => place,
                 None => return counted,
             },
@@ -281,6 +282,13 @@ impl Store {
         // A balanced tree is at least half full.
         pods += self.promises.len() * 2 * size_of::<(i64, Uid)>();
         (nodes, pods)
+    }
+
+    /// The place of a node that is there and could take this.
+    fn promised(&self, name: &str, requests: &Requests) -> Option<u32> {
+        let place = self.view.place(name)?;
+        let node = self.view.slot(place)?.node.as_deref()?;
+        could_take(node, requests).then_some(place)
     }
 
     /// The place of a node that is there or of which a pod speaks.
@@ -451,6 +459,12 @@ mod tests {
         store.apply_pod(pod(2, None, planned("gone")), &none);
         store.apply_pod(pod(3, None, planned("podAffinity")), &none);
         store.apply_pod(pod(4, None, planned("a")), &none);
+        for absurd in [json!({"cpu": "4"}), json!({"memory": "16Gi"}), json!({"example.com/gpu": "1"})] {
+            let spec = json!({"spec": {"containers": [{"resources": {"requests": absurd}}]}});
+            let requests = Requests::of(&crate::workload::Pod::new("", &Node::from(spec)));
+            store.apply_pod(PodSeen { requests, ..pod(6, None, planned("a")) }, &none);
+            assert_eq!(store.pods(), 2, "a could never take it");
+        }
         assert_eq!(cpu(&store.snapshot(at(SOON)), "a"), Some(200));
         store.apply_pod(pod(1, Some("b"), planned("a")), &none);
         let bound = store.snapshot(at(SOON));

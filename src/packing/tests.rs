@@ -159,6 +159,41 @@ fn the_authors_heaviest_preference_is_repeated_and_kept() {
     assert_eq!(ladder.terms[0]["preference"]["matchExpressions"], zone("b"));
 }
 
+/// A preference is soft: where no open node meets it, the pod goes to one that does not, and had better share it.
+#[test]
+fn what_no_open_node_meets_of_the_authors_preference_stands_above_the_rungs() {
+    let mut world = World::with(&["a"]).runs("a", "2");
+    world.store.apply_node(node("b", json!({"metadata": {"labels": {"zone": "b"}}})));
+    let shut = json!({"metadata": {"labels": {"capacity": "spot"}}, "spec": {"unschedulable": true}});
+    world.store.apply_node(node("spot", shut));
+    let wants = |key: &str, value: &str| json!([{"key": key, "operator": "In", "values": [value]}]);
+    let mut planned = |terms: Value| {
+        let affinity = json!({"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": terms}});
+        world.ladder(scan(json!({"spec": {"affinity": affinity}})))
+    };
+    let named = |node: &str| json!([{"key": "metadata.name", "operator": "In", "values": [node]}]);
+    let spot = json!({"weight": 1, "preference": {"matchExpressions": wants("capacity", "spot")}});
+    let copy = json!({"weight": 100, "preference": {"matchExpressions": wants("capacity", "spot")}});
+
+    let ladder = planned(json!([spot]));
+    assert_eq!((names(&ladder), &*ladder.reservation.node), (vec!["a", "b"], "a"));
+    assert_eq!(
+        json!(ladder.terms),
+        json!([
+            copy,
+            {"weight": 50, "preference": {"matchFields": named("a")}},
+            {"weight": 25, "preference": {"matchFields": named("b")}},
+        ]),
+        "a node that comes meanwhile wins, and Karpenter buys what the author wants"
+    );
+    // The next of his wishes is met by b.
+    let heavier = json!({"weight": 9, "preference": {"matchExpressions": wants("capacity", "spot")}});
+    let zone = json!({"weight": 5, "preference": {"matchExpressions": wants("zone", "b")}});
+    let ladder = planned(json!([zone, heavier, spot]));
+    let rung = json!({"weight": 50, "preference": {"matchFields": named("b"), "matchExpressions": wants("zone", "b")}});
+    assert_eq!(json!(ladder.terms), json!([copy, rung]));
+}
+
 #[test]
 fn pods_that_end_together_sit_together() {
     let mut world = World::with(&["a", "b"]);

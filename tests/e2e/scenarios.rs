@@ -45,6 +45,7 @@ pub const SCENARIOS: &[(&str, Scenario)] = &[
     ("batch_waits_for_nodes_and_quotas", |plane| Box::pin(batch::waits_for_nodes_and_quotas(plane))),
     ("explain_says_what_became_of_a_pod", |plane| Box::pin(explain::says_what_became_of_a_pod(plane))),
     ("live_a_scan_lands_where_it_was_sent", |plane| Box::pin(live::a_scan_lands_where_it_was_sent(plane))),
+    ("live_packs_in_spite_of_a_preference", |plane| Box::pin(live::packs_in_spite_of_a_preference(plane))),
     ("live_fills_the_nodes_in_use", |plane| Box::pin(live::fills_the_nodes_in_use(plane))),
     ("live_two_replicas_plan_as_one", |plane| Box::pin(live::two_replicas_plan_as_one(plane))),
     ("live_a_restart_forgets_nothing", |plane| Box::pin(live::a_restart_forgets_nothing(plane))),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::process::Command;
 
 use crate::access::User;
@@ -52,6 +52,33 @@ pub async fn a_scan_lands_where_it_was_sent(plane: &ControlPlane) -> Result<()> 
         Ok(Some(()))
     })
     .await
+}
+
+/// Scans that would rather be on spot nodes, where there are none, still share nodes.
+pub async fn packs_in_spite_of_a_preference(plane: &ControlPlane) -> Result<()> {
+    const COUNT: usize = 10;
+    let namespace = scan_namespace(plane, "spot").await?;
+    busy_nodes(plane, &namespace, NODES, BUSY, SEED).await?;
+    let _installed = install(plane, &Setup::default()).await?;
+    let spot = json!([{"key": "karpenter.sh/capacity-type", "operator": "In", "values": ["spot"]}]);
+    let own = json!([{"weight": 1, "preference": {"matchExpressions": spot}}]);
+    let run_for = Some(Duration::from_secs(900));
+    let jobs = Jobs { namespace: &namespace, group: "spot", count: COUNT, run_for, ..Jobs::default() };
+    jobs.create_changed(plane.admin(), |job| {
+        let template = &mut job["spec"]["template"];
+        template["metadata"]["annotations"]["supercargo.dev/source"] = "repository".into();
+        template["spec"]["affinity"]["nodeAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"] = own.clone();
+    })
+    .await?;
+    let used = nodes_used(plane, &namespace, "batchjobs-group=spot", COUNT).await?;
+    println!("    {COUNT} Jobs that prefer what no node is: on {used:?}");
+    ensure!(used.len() <= 3, "on {used:?}");
+    for pod in pods(plane, &namespace, "batchjobs-group=spot").await? {
+        let terms = &pod["spec"]["affinity"]["nodeAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"];
+        ensure!(terms[0] == own[0] && terms[1]["preference"] == own[0]["preference"], "{terms}");
+        ensure!(terms[1]["weight"] == 100 && !ladder(&pod).is_empty(), "{terms}");
+    }
+    Ok(())
 }
 
 /// On a cluster that is partly busy the ladder wakes hardly more nodes than must be, and fewer than podAffinity; and `supercargo

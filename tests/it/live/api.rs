@@ -1,4 +1,4 @@
-//! An API server of the test's own: lists in pages, watches that replay, bookmarks, 410, silence, refusal; one ConfigMap that can be
+//! An API server of the test's own: lists in pages, watches that replay, bookmarks, 410, silence, refusal, errors in watches; one ConfigMap that can be
 //! written, with conflicts. It knows no type: objects are what the test puts in.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -22,6 +22,9 @@ use tokio::time::{Instant, timeout_at};
 
 type Body = BoxBody<Bytes, std::io::Error>;
 
+/// For how long an idle watch stands.
+const IDLE: Duration = Duration::from_millis(1_100);
+
 /// Changes of a kind that a watch can still ask for.
 const LOG: usize = 20_000;
 
@@ -34,6 +37,10 @@ pub enum Mood {
     Silent,
     /// Every request is answered with 503, and open watches break off.
     Refusing,
+    /// Watches are answered with 200, and then say that they cannot be.
+    Failing,
+    /// Nothing is told on watches, not even bookmarks; they end as they should.
+    Idle,
 }
 
 /// What is stored, and who waits for changes of it.
@@ -277,6 +284,16 @@ impl Watching {
                 bookmark = Instant::now();
                 continue;
             }
+            if mood == Mood::Failing {
+                self.over = true;
+                return Some(Ok(event("ERROR", &failure(500, "InternalError", "etcdserver: leader changed"))));
+            }
+            if mood == Mood::Idle {
+                if tokio::time::timeout(IDLE, self.mood.changed()).await.is_err() {
+                    return None;
+                }
+                continue;
+            }
             let version = *self.changed.borrow_and_update();
             if let Some(bytes) = self.news() {
                 return Some(Ok(bytes));
@@ -289,7 +306,7 @@ impl Watching {
                 self.seen = self.seen.max(version);
                 let metadata = json!({"resourceVersion": self.seen.to_string()});
                 let object = json!({"kind": "Any", "apiVersion": "v1", "metadata": metadata, "spec": {}});
-                return Some(Ok(Bytes::from(format!("{}\n", json!({"type": "BOOKMARK", "object": object})))));
+                return Some(Ok(event("BOOKMARK", &object)));
             }
             let until = bookmark.min(self.end);
             tokio::select! {
@@ -304,9 +321,7 @@ impl Watching {
         let kind = state.kinds.get(&self.plural)?;
         if self.seen < kind.floor {
             self.over = true;
-            let gone = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Expired", "code": 410,
-                "message": "too old resource version", "metadata": {}});
-            return Some(Bytes::from(format!("{}\n", json!({"type": "ERROR", "object": gone}))));
+            return Some(event("ERROR", &failure(410, "Expired", "too old resource version")));
         }
         let from = kind.log.partition_point(|(version, _)| *version <= self.seen);
         let new: Vec<_> = kind.log.range(from..).take(500).collect();
@@ -332,7 +347,14 @@ fn full(text: String) -> Body {
 }
 
 fn status(code: StatusCode, reason: &str) -> Response<Body> {
-    let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "reason": reason,
-        "message": reason, "code": code.as_u16()});
-    Response::builder().status(code).body(full(status.to_string())).unwrap()
+    Response::builder().status(code).body(full(failure(code.as_u16(), reason, reason).to_string())).unwrap()
+}
+
+fn failure(code: u16, reason: &str, message: &str) -> Value {
+    json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "reason": reason, "message": message, "code": code})
+}
+
+/// A line of a watch: the type first, as the real one has it.
+fn event(kind: &str, object: &Value) -> Bytes {
+    Bytes::from(format!("{{\"type\":\"{kind}\",\"object\":{object}}}\n"))
 }

@@ -46,6 +46,24 @@ async fn an_api_server_that_is_away() {
     falls_back_and_returns(Mood::Refusing).await;
 }
 
+/// Each watch is opened, and then fails: that the API server answers does not make the view any newer.
+#[tokio::test]
+async fn watches_that_break_off_with_an_error() {
+    falls_back_and_returns(Mood::Failing).await;
+}
+
+/// Where nothing happens, watches that end when their time is over are the only sign of life.
+#[tokio::test]
+async fn an_idle_cluster_does_not_go_stale() {
+    let api = api(&["a"]);
+    let replica = Replica::ready_with(&api, |settings| settings.stale_after = STALE_AFTER).await;
+    let lists = (api.lists("pods"), api.lists("nodes"));
+    api.behave(Mood::Idle);
+    tokio::time::sleep(2 * STALE_AFTER).await;
+    replica.sees("there is a ladder after that", &["a"]).await;
+    assert_eq!((api.lists("pods"), api.lists("nodes")), lists, "nothing was listed again");
+}
+
 #[tokio::test]
 async fn a_start_without_an_api_server_is_delayed_and_no_more() {
     let api = api(&["a"]);

@@ -101,6 +101,19 @@ async fn a_pod_that_is_refused_and_tried_again_books_nothing_twice() {
     assert!(replica.admit_at(scan("three", "4"), later, true).await.ladder().is_some(), "nobody came");
 }
 
+/// Nor does it stand in its own way: its place is still the best.
+#[tokio::test]
+async fn a_pod_that_fills_a_node_gets_it_again_after_it_was_refused() {
+    let api = api(&["a", "b"]);
+    api.put("pods", service("web", "b", "1"));
+    let replica = Replica::ready(&api).await;
+    let start = Timestamp::now();
+    for seconds in [0, 1, 3] {
+        let now = start + SignedDuration::from_secs(seconds);
+        assert_eq!(replica.admit_at(scan("one", "3"), now, false).await.ladder().unwrap(), ["b", "a"]);
+    }
+}
+
 #[tokio::test]
 async fn a_clock_that_jumps_costs_nothing_for_good() {
     let api = api(&["a"]);
@@ -134,19 +147,62 @@ async fn what_one_replica_plans_the_other_counts() {
     assert_eq!(small.ladder().unwrap()[0], place);
 }
 
+/// The pods of a parallel Job have one key. One that was created then, and changes now, is not the one that was planned last.
+async fn a_change_settles_no_other_pods_reservation(created: &str) {
+    let api = api(&["a"]);
+    let replica = Replica::ready(&api).await;
+    let first = replica.admit_at(scan("parallel", "1"), Timestamp::now(), true).await;
+    let mut changing = first.pending("parallel-1");
+    changing["metadata"]["creationTimestamp"] = json!(created);
+    // On a machine so slow that the reservation has expired nothing was shown, and it is done again.
+    for round in 1.. {
+        let start = Timestamp::now();
+        let second = replica.admit_at(scan("parallel", "3"), start, false).await;
+        assert_eq!(second.ladder().unwrap(), ["a"]);
+        api.put("pods", changing.clone());
+        // Comes after it, so it has been seen.
+        api.put("pods", service(&format!("web-{round}"), "a", "10m"));
+        eventually("the change is seen", async || replica.status().pods == round).await;
+        let third = replica.admit_at(scan("other", "2"), start, true).await;
+        let late = Timestamp::now().duration_since(start) > SignedDuration::from_millis(2_500);
+        assert!(third.ladder().is_none() || late, "round {round}");
+        if !late {
+            break;
+        }
+        eventually("it has expired", async || replica.status().reservations == 0).await;
+    }
+}
+
+#[tokio::test]
+async fn a_pod_that_changes_long_after_it_came_settles_no_other_pods_reservation() {
+    a_change_settles_no_other_pods_reservation("2026-01-01T00:00:00Z").await;
+}
+
+#[tokio::test]
+async fn a_pod_from_the_future_settles_no_other_pods_reservation() {
+    a_change_settles_no_other_pods_reservation("2099-01-01T00:00:00Z").await;
+}
+
 #[tokio::test]
 async fn a_plan_that_nobody_made_is_not_believed() {
     let api = api(&["a"]);
     let replica = Replica::ready(&api).await;
     let planned = replica.admit_at(scan("one", "4"), Timestamp::now(), true).await;
-    // No profile packs it; its namespace is no namespace for scans; it is too old.
+    // No profile packs it; its namespace is no namespace for scans; it is too old; it is not scheduled now, or not by
+    // kube-scheduler; it would not fit.
     let mut unlabelled = planned.pending("forged-1");
     unlabelled["metadata"]["labels"] = json!({});
     let mut elsewhere = planned.pending("forged-2");
     elsewhere["metadata"]["namespace"] = json!("shop");
     let mut old = planned.pending("forged-3");
     old["metadata"]["creationTimestamp"] = json!("2026-01-01T00:00:00Z");
-    for pod in [unlabelled, elsewhere, old] {
+    let mut gated = planned.pending("forged-4");
+    gated["spec"]["schedulingGates"] = json!([{"name": "example.com/never"}]);
+    let mut others = planned.pending("forged-5");
+    others["spec"]["schedulerName"] = json!("volcano");
+    let mut absurd = planned.pending("forged-6");
+    absurd["spec"]["containers"][0]["resources"]["requests"]["cpu"] = json!("5");
+    for pod in [unlabelled, elsewhere, old, gated, others, absurd] {
         api.put("pods", pod);
     }
     // Comes after them, so they have been seen.

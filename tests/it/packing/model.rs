@@ -38,6 +38,21 @@ pub fn avoided(pod: &Value, node: &Value, running: &[&Value], profile: &Value) -
         || (profile["neighbours"] == "ScansOnly" && running.iter().any(|pod| !is_scan(pod) && !is_fixture(pod)))
 }
 
+/// Which of the author's preferred terms, the heaviest first, the node is the first to match; none: as many as there are.
+pub fn wish(pod: &Value, node: &Value) -> usize {
+    let mut terms: Vec<_> =
+        list(&pod["spec"]["affinity"]["nodeAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"])
+            .iter()
+            .collect();
+    terms.sort_by_key(|term| std::cmp::Reverse(term["weight"].as_u64()));
+    let met = |term: &&Value| {
+        list(&term["preference"]["matchExpressions"])
+            .iter()
+            .all(|wanted| holds(wanted, node["metadata"]["labels"][wanted["key"].as_str().unwrap()].as_str()))
+    };
+    terms.iter().position(met).unwrap_or(terms.len())
+}
+
 /// Whether the pod counts on its node at all.
 pub fn counts(pod: &Value) -> bool {
     pod["spec"]["nodeName"].is_string() && pod["status"]["phase"] != "Succeeded" && pod["status"]["phase"] != "Failed"
