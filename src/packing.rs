@@ -24,6 +24,7 @@ mod names;
 mod seen;
 pub mod simulate;
 mod snapshot;
+pub mod unreadable;
 
 pub use fit::{Closed, Needs, NodeSelector};
 pub use ladder::Rung;
