@@ -197,7 +197,7 @@ fn nodes_that_cannot_be_read_are_no_nodes_without_room() {
     let bad = run(here.path(), &["batch", "batch.json", "-o", "yaml", "--nodes", "nodes.json"], "");
     assert_eq!(bad.code, 2, "{}", bad.out);
     assert!(
-        bad.err.contains("nodes.json:2:31: Node n1: status.allocatable.cpu \"four\" is not a quantity"),
+        bad.err.contains("nodes.json:2:32: Node n1: status.allocatable.cpu \"four\" is not a quantity"),
         "{}",
         bad.err
     );
