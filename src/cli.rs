@@ -21,6 +21,7 @@ mod check;
 mod envelope;
 mod explain;
 mod mutate;
+mod objects;
 mod policies;
 mod progress;
 pub mod reference;

@@ -25,6 +25,7 @@ mod seen;
 mod settled;
 pub mod simulate;
 mod snapshot;
+pub mod unreadable;
 
 pub use fit::{Closed, Needs, NodeSelector};
 pub use ladder::Rung;

@@ -102,6 +102,11 @@ impl Quantity {
         self.in_units_of(NANO)
     }
 
+    /// Billionths of the unit; nothing when negative.
+    pub fn nanos(self) -> u128 {
+        self.0.max(0).unsigned_abs()
+    }
+
     fn in_units_of(self, unit: i128) -> u64 {
         let amount = self.0.max(0);
         u64::try_from(amount / unit + i128::from(amount % unit != 0)).unwrap_or(u64::MAX)

@@ -9,7 +9,7 @@ use anyhow::{Context, anyhow, bail};
 use clap::ValueEnum;
 use serde_json::json;
 
-use super::{CLEAN, complain, complain_of, render};
+use super::{CLEAN, complain, complain_of, objects, render};
 use crate::batch::{self, Batch, Options, Planned};
 use crate::fields::{Problems, dotted};
 use crate::output::safe_json;
@@ -206,7 +206,10 @@ fn nodes(path: &Path) -> anyhow::Result<Vec<NodeSeen>> {
             }
         };
         file.documents(&text, Wanted::All, &mut |item| match item {
-            Item::Document(document) if document.kind == "Node" => nodes.extend(NodeSeen::read(&document.tree)),
+            Item::Document(document) if objects::is_node(&document) => {
+                problems.extend(objects::problems(file, &document));
+                nodes.extend(NodeSeen::read(&document.tree));
+            }
             Item::Problem(problem) => problems.push(problem),
             Item::Document(_) | Item::Note(_) => {}
         });

@@ -1,27 +1,25 @@
 //! `supercargo simulate`: how many nodes a set of jobs would take.
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{anyhow, bail};
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
-use self::arrivals::Window;
-use super::basis::{PolicyArguments, load_policies};
-use super::batch::{Text, seconds};
+use self::cluster::Cluster;
+use self::jobs::Shape;
+use super::batch::seconds;
 use super::progress::Progress;
-use super::{CLEAN, complain_of};
+use super::{CLEAN, complain};
 use crate::output::safe_json;
 use crate::packing::simulate::{self, Bar, Job, Report, Scoring, Setting};
-use crate::packing::{Lifetimes, NodeSeen, PodSeen};
-use crate::policy::profile::{Neighbours, Placement};
+use crate::packing::{Lifetimes, NodeSeen};
 use crate::quantity::{self, Quantity};
-use crate::source::{self, Item, Wanted};
-use crate::tree::Node;
 
 mod arrivals;
+mod cluster;
+mod jobs;
 mod svg;
 mod text;
 
@@ -39,9 +37,13 @@ Examples:
 
 A batch is {\"GROUP\": [{\"jobName\": \"job1\", \"image\": \"scan\", \"requestMem\": \"500Mi\", \"requestCpu\": \"200m\"}]}.
 
+Of a Job with completions the next pod comes when one of it ends, which takes --duration.
+
 Arrivals are a CSV file whose first line names its columns: arrival and duration (seconds), cpu and memory (500m, 1Gi), and, if you have
-them, group and image. The columns creation_time, scheduled_time, deletion_time, cpu_milli and memory_mib of the public trace openb are
-understood, too; other columns are left out.")]
+them, group and image. The record begins with its first arrival, whatever the clock. The columns creation_time, scheduled_time,
+deletion_time, cpu_milli and memory_mib of the public trace openb are understood, too; other columns are left out.
+
+Nodes and pods that appear twice count once; one that cannot be read is an error.")]
 pub(super) struct Arguments {
     /// Nodes and pods: files, folders, or - for stdin
     #[arg(value_name = "PATH")]
@@ -58,7 +60,7 @@ pub(super) struct Arguments {
     kubeconfig: Option<PathBuf>,
     #[command(flatten)]
     jobs: JobArguments,
-    /// What a node costs an hour, in whatever you pay with
+    /// What a node costs an hour, in whatever you pay with; for this it must be known how long the jobs run
     #[arg(long, value_name = "PRICE", value_parser = price)]
     price: Option<Quantity>,
     /// Place the jobs as this PodProfile says: its neighbours, maxPerNode, nodeSelector, tolerations and default requests
@@ -133,12 +135,16 @@ struct Simulated {
     pods: usize,
     /// See [`simulate::bound`]; of jobs that arrive one after the other nobody needs it.
     bound: Option<usize>,
-    /// See [`simulate::fluid`].
+    /// Whether it is known of every job how long it runs.
+    timed: bool,
+    /// See [`simulate::fluid`]; where jobs wait it is no bound.
     fluid: Option<u64>,
     /// Of a node, an hour.
     price: Option<Quantity>,
     ways: Vec<Way>,
     moment: bool,
+    /// What else should be known.
+    notes: Vec<String>,
 }
 
 struct Way {
@@ -149,20 +155,29 @@ struct Way {
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let shape = Shape::read(arguments)?;
-    let jobs = jobs(&arguments.jobs, &shape)?;
+    let (jobs, notes) = jobs::read(arguments, &shape)?;
     let cluster = Cluster::of(arguments)?;
-    let simulated = simulate(&cluster, &jobs, &shape, arguments);
+    let simulated = simulate(&cluster, &jobs, notes, &shape, arguments);
     let mut out = io::stdout().lock();
     match arguments.output {
         Format::Text => text::print(&mut out, &simulated)?,
         Format::Json => writeln!(out, "{}", safe_json(&format!("{:#}", simulated.document())))?,
-        Format::Svg => out.write_all(svg::draw(&simulated).as_bytes())?,
+        Format::Svg => {
+            simulated.notes.iter().for_each(|note| complain("note", note));
+            out.write_all(svg::draw(&simulated).as_bytes())?;
+        }
     }
     out.flush()?;
     Ok(ExitCode::from(CLEAN))
 }
 
-fn simulate(cluster: &Cluster, jobs: &[Job], shape: &Shape, arguments: &Arguments) -> Simulated {
+fn simulate(
+    cluster: &Cluster,
+    jobs: &[Job],
+    mut notes: Vec<String>,
+    shape: &Shape,
+    arguments: &Arguments,
+) -> Simulated {
     let Cluster { nodes, pods } = cluster;
     let recorded = arguments.jobs.arrivals.is_some();
     let mut progress = Progress::before_results(WAYS.len() * jobs.len(), "placements");
@@ -177,21 +192,46 @@ fn simulate(cluster: &Cluster, jobs: &[Job], shape: &Shape, arguments: &Argument
         };
         let mut arrived = |arrived| progress.at(index * jobs.len() + arrived);
         let report = simulate::run(nodes, pods, jobs, &Lifetimes::default(), setting, &mut arrived);
-        let bars = simulate::bars(nodes, pods, jobs, &report.places);
-        Way { name, report, bars }
+        let placed = report.places.iter().zip(&report.starts);
+        // What comes later may be where something was that has ended.
+        let shown: Vec<_> =
+            placed.map(|(place, start)| place.clone().filter(|_| recorded || *start == Some(0))).collect();
+        Way { name, bars: simulate::bars(nodes, pods, jobs, &shown), report }
     });
-    let ways = ways.collect();
+    let ways: Vec<Way> = ways.collect();
     progress.clear();
+    let timed = jobs.iter().all(|job| job.runs.is_some());
+    let waits = ways.iter().any(|way| way.report.pending + way.report.waited > 0);
+    if timed && waits {
+        notes.push(
+            "Some jobs wait for a node, or find none: node-hours are of those that run, and no bound of them can be named."
+                .to_owned(),
+        );
+    }
+    notes.extend(karpenter(nodes));
     Simulated {
         jobs: jobs.len(),
         nodes: nodes.len(),
         pods: pods.len(),
         bound: if recorded { None } else { simulate::bound(nodes, pods, jobs) },
-        fluid: simulate::fluid(nodes, pods, jobs),
+        timed,
+        fluid: if waits { None } else { simulate::fluid(nodes, pods, jobs) },
         price: arguments.price,
         ways,
         moment: !recorded,
+        notes,
     }
+}
+
+/// What `serve` might do otherwise on these nodes.
+fn karpenter(nodes: &[NodeSeen]) -> Option<String> {
+    let made = nodes.iter().filter(|node| node.is_karpenters()).count();
+    (made > 0).then(|| {
+        format!(
+            "Karpenter made {made} of these nodes: where it is older than 1.5, or its version cannot be read, `serve --karpenter auto` \
+             packs by podAffinity."
+        )
+    })
 }
 
 impl Simulated {
@@ -211,11 +251,11 @@ impl Simulated {
         (report.pending, hours, report.woken, report.used)
     }
 
-    /// What so much node-time costs.
+    /// What so much node-time costs, to the nearest hundredth.
     fn cost(&self, millis: u64) -> Option<String> {
-        let hourly = u128::from(self.price?.millis());
-        let thousandths = u64::try_from(hourly * u128::from(millis) / 3_600_000).unwrap_or(u64::MAX);
-        Some(format!("{}.{:02}", thousandths / 1000, thousandths % 1000 / 10))
+        let billionths = self.price?.nanos().saturating_mul(millis.into()) / 3_600_000;
+        let hundredths = billionths.saturating_add(5_000_000) / 10_000_000;
+        Some(format!("{}.{:02}", hundredths / 100, hundredths % 100))
     }
 
     /// The most nodes that were awake at once, any way.
@@ -231,7 +271,6 @@ impl Simulated {
     }
 
     fn document(&self) -> Value {
-        let hours = |millis: u64| self.fluid.map(|_| hours(millis));
         let way = |way: &Way| {
             let report = &way.report;
             let bars: Vec<Value> = way
@@ -243,17 +282,18 @@ impl Simulated {
                 report.timeline.iter().map(|(at, nodes)| json!({"millis": at, "awake": nodes})).collect();
             let mut document = json!({
                 "way": way.name, "used": report.used, "woken": report.woken, "pending": report.pending,
-                "nodes": bars, "timeline": timeline,
+                "waited": report.waited, "nodes": bars, "timeline": timeline,
             });
-            if let Some(hours) = hours(report.woken_millis) {
-                document["nodeHours"] = json!(hours);
+            if self.timed {
+                document["nodeHours"] = json!(hours(report.woken_millis));
                 document["cost"] = json!(self.cost(report.woken_millis));
             }
             document
         };
         let ways: Vec<Value> = self.ways.iter().map(way).collect();
         json!({
-            "nodes": self.nodes, "jobs": self.jobs, "bound": self.bound, "boundNodeHours": self.fluid.and_then(hours), "ways": ways,
+            "nodes": self.nodes, "jobs": self.jobs, "bound": self.bound, "boundNodeHours": self.fluid.map(hours), "ways": ways,
+            "notes": self.notes,
         })
     }
 }
@@ -264,151 +304,9 @@ fn hours(millis: u64) -> String {
     format!("{}.{:02}", hundredths / 100, hundredths % 100)
 }
 
-/// What the files say.
-#[derive(Default)]
-struct Cluster {
-    nodes: Vec<NodeSeen>,
-    pods: Vec<PodSeen>,
-}
-
-impl Cluster {
-    fn of(arguments: &Arguments) -> anyhow::Result<Cluster> {
-        #[cfg(feature = "cluster")]
-        if arguments.cluster {
-            return Cluster::ask(arguments.kubeconfig.as_deref());
-        }
-        Cluster::read(&arguments.paths)
-    }
-
-    #[cfg(feature = "cluster")]
-    fn ask(kubeconfig: Option<&Path>) -> anyhow::Result<Cluster> {
-        use crate::cluster::{ask, inventory};
-
-        let (nodes, pods) = ask(kubeconfig, async |client| inventory::take(&client).await)?;
-        if nodes.is_empty() {
-            bail!("the cluster has no nodes");
-        }
-        Ok(Cluster { nodes, pods })
-    }
-
-    fn read(paths: &[PathBuf]) -> anyhow::Result<Cluster> {
-        let found = source::find(paths);
-        found.problems.iter().for_each(complain_of);
-        let mut failed = !found.problems.is_empty();
-        let mut cluster = Cluster::default();
-        for file in &found.files {
-            let text = file.text().map_err(|problem| anyhow!("{problem}"))?;
-            file.documents(&text, Wanted::All, &mut |item| match item {
-                Item::Document(document) => match document.kind.as_str() {
-                    "Node" => cluster.nodes.extend(NodeSeen::read(&document.tree)),
-                    "Pod" => cluster.pods.extend(PodSeen::read(&document.tree, &[]).filter(|pod| pod.node.is_some())),
-                    _ => {}
-                },
-                Item::Problem(problem) => {
-                    complain_of(&problem);
-                    failed = true;
-                }
-                Item::Note(_) => {}
-            });
-        }
-        if failed {
-            bail!("a cluster that can be read in part only would give a wrong answer");
-        }
-        if cluster.nodes.is_empty() {
-            bail!("there are no nodes in this input: give it what `kubectl get nodes,pods -A -o json` prints");
-        }
-        Ok(cluster)
-    }
-}
-
-/// What all jobs have in common.
-struct Shape {
-    placement: Placement,
-    cpu: String,
-    memory: String,
-}
-
-impl Shape {
-    fn read(arguments: &Arguments) -> anyhow::Result<Shape> {
-        let mut shape = Shape { placement: Placement::default(), cpu: "500m".to_owned(), memory: "1Gi".to_owned() };
-        if arguments.scans_only {
-            shape.placement.neighbours = Neighbours::ScansOnly;
-        }
-        if let Some(name) = &arguments.profile {
-            let set = load_policies(&PolicyArguments::at(arguments.policies.clone()))?;
-            let Some(profile) = set.profiles().iter().find(|profile| profile.name == *name) else {
-                let names: Vec<&str> = set.profiles().iter().map(|profile| &*profile.name).collect();
-                bail!("there is no PodProfile {name:?}; there are: {}", names.join(", "));
-            };
-            shape.placement = profile.spec.placement.clone();
-            let requests = &profile.spec.resources.containers.requests;
-            for (resource, to) in [("cpu", &mut shape.cpu), ("memory", &mut shape.memory)] {
-                if let Some(amount) = requests.get(resource) {
-                    to.clone_from(&amount.0);
-                }
-            }
-        }
-        for (typed, to) in [(&arguments.jobs.cpu, &mut shape.cpu), (&arguments.jobs.memory, &mut shape.memory)] {
-            if let Some(amount) = typed {
-                quantity::parse(amount)?;
-                to.clone_from(amount);
-            }
-        }
-        Ok(shape)
-    }
-
-    /// A pod as it would be admitted.
-    fn pod(&self, group: &str, name: &str, image: &str, cpu: &str, memory: &str) -> Node<'static> {
-        let mut spec = json!({
-            "containers": [{"image": image, "resources": {"requests": {"cpu": cpu, "memory": memory}}}],
-        });
-        if !self.placement.node_selector.is_empty() {
-            spec["nodeSelector"] = json!(self.placement.node_selector);
-        }
-        if !self.placement.tolerations.is_empty() {
-            spec["tolerations"] = json!(self.placement.tolerations);
-        }
-        Node::from(json!({"metadata": {"generateName": format!("{name}-"), "namespace": group}, "spec": spec}))
-    }
-}
-
-fn jobs(arguments: &JobArguments, shape: &Shape) -> anyhow::Result<Vec<Job>> {
-    let millis = |seconds: u32| 1000 * u64::from(seconds);
-    if let Some(path) = &arguments.arrivals {
-        let window = Window { from: arguments.from.map_or(0, millis), length: arguments.length.map(millis) };
-        return arrivals::read(path, window, shape);
-    }
-    let mut jobs = match &arguments.batch {
-        Some(path) => batch_jobs(path, shape)?,
-        None => (0..arguments.pods.unwrap_or(1))
-            .map(|index| job("", shape.pod("", &format!("job-{index}"), "scan", &shape.cpu, &shape.memory)))
-            .collect(),
-    };
-    let runs = arguments.duration.map(millis);
-    for job in &mut jobs {
-        job.runs = runs;
-    }
-    Ok(jobs)
-}
-
-fn batch_jobs(path: &Path, shape: &Shape) -> anyhow::Result<Vec<Job>> {
-    let batch = Text::read(path)?.batch(&[], None)?;
-    let jobs = batch.groups.iter().flat_map(|group| group.jobs.iter().map(move |job| (&group.name, job)));
-    let jobs = jobs.flat_map(|(group, wanted)| {
-        // As many pods as there are at once.
-        let pods = wanted.parallelism.unwrap_or(1).min(wanted.completions.unwrap_or(u32::MAX));
-        let pod = shape.pod(group, &wanted.name, &wanted.image, &wanted.request_cpu, &wanted.request_memory);
-        (0..pods).map(move |_| job(group, pod.clone()))
-    });
-    Ok(jobs.collect())
-}
-
-fn job(group: &str, pod: Node<'static>) -> Job {
-    Job { pod, group: group.to_owned(), arrives: 0, runs: None }
-}
-
 /// "0.192".
 fn price(typed: &str) -> Result<Quantity, String> {
-    let parsed = quantity::parse(typed).ok().filter(|_| !typed.starts_with('-'));
+    let plain = typed.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let parsed = quantity::parse(typed).ok().filter(|_| plain);
     parsed.ok_or_else(|| "write a number such as 0.192".to_owned())
 }

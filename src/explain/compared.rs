@@ -17,6 +17,8 @@ pub(super) fn lines(evidence: &Evidence<'_>, planned: &Planned) -> Vec<String> {
     let bound = evidence.pod.path(&["spec", "nodeName"]).and_then(Node::as_str).filter(|node| !node.is_empty());
     match planned {
         Planned::Nothing => Vec::new(),
+        Planned::Nodes(nodes) if nodes.is_empty() => Vec::new(),
+        Planned::Mates(selectors) if selectors.is_empty() => Vec::new(),
         Planned::Nodes(nodes) => {
             let names: Vec<&str> = nodes.iter().map(|(node, _)| node.as_str()).collect();
             let place = bound.and_then(|bound| names.iter().position(|node| *node == bound));

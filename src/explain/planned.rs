@@ -56,6 +56,8 @@ impl Planned {
 
     pub(super) fn lines(&self, evidence: &Evidence<'_>) -> Vec<String> {
         match self {
+            Planned::Nodes(nodes) if nodes.is_empty() => gone(evidence),
+            Planned::Mates(selectors) if selectors.is_empty() => gone(evidence),
             Planned::Nodes(nodes) => {
                 let mut lines =
                     vec!["to share one of these nodes, the best first (preferred, never required):".to_owned()];
@@ -72,6 +74,12 @@ impl Planned {
             Planned::Nothing => why_nothing(evidence),
         }
     }
+}
+
+/// The annotation is there, and no term of what it speaks of: whoever copied or changed the pod left them out.
+fn gone(evidence: &Evidence<'_>) -> Vec<String> {
+    let said = Pod::new("", evidence.pod).annotation(PLACEMENT_ANNOTATION).unwrap_or_default();
+    vec![format!("nothing that counts: annotation {PLACEMENT_ANNOTATION} says {said}, and the pod has no such term")]
 }
 
 /// One preferred node term of ours: a single node by name.

@@ -24,7 +24,7 @@ pub fn unused_nodes(pods: &[Amounts], in_use: &[Room], unused: &[Room]) -> Optio
     let storage = |amounts: &Amounts| amounts.storage;
     let mut bound = cover(count, in_use, unused, |room| u64::from(room.pods))?;
     for of in [cpu, memory, storage] {
-        let demand = pods.iter().map(of).sum();
+        let demand = sum(pods.iter().map(of));
         bound = bound.max(cover(demand, in_use, unused, |room| of(&room.amounts))?);
     }
     if in_use.is_empty() {
@@ -36,9 +36,14 @@ pub fn unused_nodes(pods: &[Amounts], in_use: &[Room], unused: &[Room]) -> Optio
     (bound <= unused.len()).then_some(bound)
 }
 
+/// Cut at what 64 bits hold: of absurd amounts there may be any number.
+fn sum(amounts: impl Iterator<Item = u64>) -> u64 {
+    amounts.fold(0, u64::saturating_add)
+}
+
 /// How many of the largest unused nodes it takes.
 fn cover(demand: u64, in_use: &[Room], unused: &[Room], of: impl Fn(&Room) -> u64) -> Option<usize> {
-    let mut missing = demand.saturating_sub(in_use.iter().map(&of).sum());
+    let mut missing = demand.saturating_sub(sum(in_use.iter().map(&of)));
     let mut sizes: Vec<u64> = unused.iter().map(of).collect();
     sizes.sort_unstable_by(|a, b| b.cmp(a));
     let mut taken = 0;
@@ -59,7 +64,7 @@ fn martello_toth(mut items: Vec<u64>, size: u64) -> Option<usize> {
     // Sums of the first n items, so that each threshold costs a few binary searches.
     let sums: Vec<u64> = std::iter::once(0)
         .chain(items.iter().scan(0, |sum, item| {
-            *sum += item;
+            *sum = item.saturating_add(*sum);
             Some(*sum)
         }))
         .collect();
@@ -70,7 +75,7 @@ fn martello_toth(mut items: Vec<u64>, size: u64) -> Option<usize> {
         let small = items.get(..index).map_or(0, |below| below.partition_point(|item| item < threshold));
         let large = items.partition_point(|item| *item <= size - threshold);
         let (alone, middle) = (items.len() - large, large - halves);
-        let room_beside = (size * middle as u64).saturating_sub(sum(halves, large));
+        let room_beside = size.saturating_mul(middle as u64).saturating_sub(sum(halves, large));
         let missing = sum(small, halves).saturating_sub(room_beside);
         let more = usize::try_from(missing.div_ceil(size.max(1))).unwrap_or(usize::MAX);
         best = best.max(alone + middle + more);
@@ -112,5 +117,12 @@ mod tests {
                 "{demand:?} {in_use:?} {unused:?}"
             );
         }
+    }
+
+    #[test]
+    fn absurd_amounts_wrap_nowhere() {
+        let absurd = 1 << 60;
+        assert_eq!(unused_nodes(&pods(&[absurd; 32]), &[], &nodes(&[absurd])), None);
+        assert_eq!(unused_nodes(&pods(&[absurd]), &nodes(&[absurd; 32]), &[]), Some(0));
     }
 }

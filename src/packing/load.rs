@@ -7,12 +7,12 @@ use crate::quantity::Quantity;
 use crate::tree::Node;
 use crate::workload::{Pod, Role, resources};
 
-/// More cpu (milli-cores) or bytes than any node has: larger amounts are cut to it, so that sums cannot overflow.
+/// More cpu (milli-cores) or bytes than any node has: larger amounts are cut to it.
 const MOST_CPU: u64 = 1 << 40;
 const MOST_BYTES: u64 = 1 << 50;
 
 /// Cpu in milli-cores, memory and ephemeral storage in bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Amounts {
     /// Milli-cores.
     pub cpu: u64,
@@ -26,7 +26,7 @@ pub struct Amounts {
 pub type Extended = (Arc<str>, u64);
 
 /// What one pod takes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Requests {
     /// What nearly every pod takes.
     pub amounts: Amounts,
@@ -35,14 +35,14 @@ pub struct Requests {
 }
 
 /// Rarely needed, so kept out of the way.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct More {
     extended: Vec<Extended>,
     ports: Vec<Port>,
 }
 
 /// A port of the node that a pod takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Port {
     /// `None`: on every address.
     ip: Option<IpAddr>,
@@ -50,7 +50,7 @@ pub struct Port {
     number: u16,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Protocol {
     Tcp,
     Udp,
@@ -131,9 +131,10 @@ impl Amounts {
     }
 
     pub(super) fn add(&mut self, other: &Amounts) {
-        self.cpu += other.cpu;
-        self.memory += other.memory;
-        self.storage += other.storage;
+        // What thousands of pods take that are each as large as can be is not worth being exact about.
+        self.cpu = self.cpu.saturating_add(other.cpu);
+        self.memory = self.memory.saturating_add(other.memory);
+        self.storage = self.storage.saturating_add(other.storage);
     }
 
     fn take_away(&mut self, other: &Amounts) {
@@ -355,7 +356,7 @@ impl Totals {
 
 fn add_extended(into: &mut Vec<Extended>, resource: &Arc<str>, amount: u64) {
     match into.iter_mut().find(|(name, _)| name == resource) {
-        Some((_, sum)) => *sum += amount,
+        Some((_, sum)) => *sum = sum.saturating_add(amount),
         None => into.push((Arc::clone(resource), amount)),
     }
 }

@@ -121,7 +121,7 @@ impl NodeSeen {
     }
 
     /// Whether Karpenter made it.
-    pub(super) fn is_karpenters(&self) -> bool {
+    pub fn is_karpenters(&self) -> bool {
         // The second is what versions before 0.32 wrote.
         ["karpenter.sh/nodepool", "karpenter.sh/provisioner-name"].iter().any(|key| self.label(key).is_some())
     }
@@ -147,7 +147,7 @@ fn shut(object: &Node<'_>, taints: &[Taint]) -> Option<Shut> {
 }
 
 impl Taint {
-    fn read(node: &Node<'_>) -> Option<Taint> {
+    pub fn read(node: &Node<'_>) -> Option<Taint> {
         let effect = match node.str("effect")? {
             "NoSchedule" => Effect::NoSchedule,
             "PreferNoSchedule" => Effect::PreferNoSchedule,
@@ -188,12 +188,15 @@ pub struct PodSeen {
 }
 
 impl PodSeen {
-    /// Reads a `v1/Pod`; `None` without a uid. `group_by` are the labels that say which pods belong together, as in
+    /// Reads a `v1/Pod`; `None` with neither uid nor name. `group_by` are the labels that say which pods belong together, as in
     /// `placement.groupBy`.
     pub fn read(object: &Node<'_>, group_by: &[String]) -> Option<PodSeen> {
         let pod = Pod::new("", object);
         let metadata = pod.metadata()?;
-        let uid = metadata.str("uid").filter(|uid| !uid.is_empty())?.into();
+        let uid = metadata
+            .str("uid")
+            .filter(|uid| !uid.is_empty())
+            .map_or_else(|| by_name(metadata), |uid| Some(uid.into()))?;
         let text = |key: &str| pod.spec().and_then(|spec| spec.str(key)).filter(|text| !text.is_empty());
         let status = |key: &str| pod.status().and_then(|status| status.str(key));
         let ended = matches!(status("phase"), Some("Succeeded" | "Failed"));
@@ -252,6 +255,12 @@ impl From<&str> for Uid {
             _ => Uid([digest(&[text]), digest(&["uid", text])]),
         }
     }
+}
+
+/// What tells a pod from others in a file without uids.
+fn by_name(metadata: &Node<'_>) -> Option<Uid> {
+    let name = metadata.str("name").filter(|name| !name.is_empty())?;
+    Some(Uid::from(&*format!("{}/{name}", metadata.str("namespace").unwrap_or("default"))))
 }
 
 fn seconds(time: &str) -> Option<i64> {

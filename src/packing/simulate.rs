@@ -20,10 +20,12 @@ use crate::workload::Pod;
 
 mod bars;
 mod fluid;
+mod queue;
 mod scheduler;
 
 pub use bars::{Bar, bars};
 pub use fluid::fluid;
+use queue::Queue;
 pub use scheduler::Scoring;
 use scheduler::{Asking, Berth, Scheduler};
 
@@ -64,10 +66,14 @@ pub struct Job {
     pub pod: Node<'static>,
     /// Its group: pods that podAffinity would draw together.
     pub group: String,
-    /// Milliseconds from the beginning.
+    /// Milliseconds from the beginning; of one that follows nobody knows.
     pub arrives: u64,
     /// Milliseconds from its start to its end; `None`: longer than the simulation.
     pub runs: Option<u64>,
+    /// Pods of one Job have the same number.
+    pub series: usize,
+    /// It is made when a pod of its series ends.
+    pub follows: bool,
 }
 
 /// What came of it.
@@ -77,8 +83,10 @@ pub struct Report {
     pub used: usize,
     /// Those of them that ran nothing but fixtures before.
     pub woken: usize,
-    /// Jobs that found no node.
+    /// Jobs that found no node, with those that would have followed them.
     pub pending: usize,
+    /// Jobs that found a node later than they came.
+    pub waited: usize,
     /// For how many milliseconds nodes ran any of the jobs, added up over the nodes.
     pub node_millis: u64,
     /// The same of the nodes that ran nothing but fixtures before: those that are there for the jobs.
@@ -87,9 +95,12 @@ pub struct Report {
     pub timeline: Vec<(u64, usize)>,
     /// The node of each job, in the order in which the jobs were given.
     pub places: Vec<Option<Arc<str>>>,
+    /// When each found it, in milliseconds.
+    pub starts: Vec<Option<u64>>,
 }
 
-/// Runs jobs, which are in the order of their arrival, on nodes that run `running` already; `arrived` hears how many have come.
+/// Runs jobs, which are in the order of their arrival with those that follow others behind, on nodes that run `running` already;
+/// `arrived` hears how many have come.
 pub fn run(
     nodes: &[NodeSeen],
     running: &[PodSeen],
@@ -99,29 +110,19 @@ pub fn run(
     arrived: &mut dyn FnMut(usize),
 ) -> Report {
     let mut simulation = Simulation::new(nodes, running, jobs, lifetimes, setting);
-    let mut ends: BinaryHeap<Reverse<(u64, usize)>> = BinaryHeap::new();
-    let mut queue = VecDeque::new();
-    for (index, job) in jobs.iter().enumerate() {
-        while let Some(Reverse((at, ended))) = ends.peek().copied().filter(|Reverse((at, _))| *at <= job.arrives) {
-            ends.pop();
-            simulation.end(ended, at);
-            // Room has come: pods that waited are tried again.
-            simulation.schedule(&mut queue, 0, at, &mut ends);
-        }
+    let mut coming = jobs.iter().enumerate().take_while(|(_, job)| !job.follows).peekable();
+    while let Some((index, job)) = coming.next() {
+        simulation.end_until(job.arrives);
         arrived(index);
         simulation.admit(index, job.arrives);
-        queue.push_back(index);
-        let last = jobs.get(index + 1).is_none_or(|next| next.arrives > job.arrives);
-        simulation.schedule(&mut queue, if last { 0 } else { setting.lead }, job.arrives, &mut ends);
+        let last = coming.peek().is_none_or(|(_, next)| next.arrives > job.arrives);
+        simulation.schedule(if last { 0 } else { setting.lead }, job.arrives);
     }
-    while let Some(Reverse((at, ended))) = ends.pop() {
-        simulation.end(ended, at);
-        simulation.schedule(&mut queue, 0, at, &mut ends);
-    }
-    simulation.report(queue.len())
+    simulation.end_until(u64::MAX);
+    simulation.report()
 }
 
-/// The fewest unused nodes that hold all jobs at once; `None` when there are too few.
+/// The fewest unused nodes that hold all jobs at once but those that follow others; `None` when there are too few.
 pub fn bound(nodes: &[NodeSeen], running: &[PodSeen], jobs: &[Job]) -> Option<usize> {
     let berths = berths(nodes, running);
     let room = |berth: &Berth| Room {
@@ -129,7 +130,8 @@ pub fn bound(nodes: &[NodeSeen], running: &[PodSeen], jobs: &[Job]) -> Option<us
         pods: berth.node.pods.saturating_sub(berth.load.pods),
     };
     let (used, unused): (Vec<_>, Vec<_>) = berths.iter().partition(|berth| berth.load.is_used());
-    let demand: Vec<_> = jobs.iter().map(|job| Requests::of(&Pod::new("", &job.pod)).amounts).collect();
+    let at_once = jobs.iter().filter(|job| !job.follows);
+    let demand: Vec<_> = at_once.map(|job| Requests::of(&Pod::new("", &job.pod)).amounts).collect();
     let rooms = |berths: Vec<&Berth>| berths.into_iter().map(room).collect::<Vec<_>>();
     unused_nodes(&demand, &rooms(used), &rooms(unused))
 }
@@ -150,6 +152,9 @@ fn berths(nodes: &[NodeSeen], running: &[PodSeen]) -> Vec<Berth> {
 struct Course {
     seen: PodSeen,
     asking: Asking,
+    /// In milliseconds, as the next.
+    came: u64,
+    start: Option<u64>,
     place: Option<usize>,
 }
 
@@ -163,8 +168,14 @@ struct Simulation<'s> {
     report: Report,
     /// Nodes that run jobs and were unused before.
     awake: usize,
-    courses: Vec<Course>,
+    /// Of the jobs that have come.
+    courses: Vec<Option<Course>>,
     jobs: &'s [Job],
+    /// Jobs that follow others, by series.
+    followers: HashMap<usize, VecDeque<usize>>,
+    queue: Queue,
+    /// When jobs end, the next one on top.
+    ends: BinaryHeap<Reverse<(u64, usize)>>,
     scheduler: Scheduler,
     store: Store,
     ledger: Ledger,
@@ -187,6 +198,10 @@ impl<'s> Simulation<'s> {
         for pod in running {
             store.apply_pod(pod.clone(), lifetimes);
         }
+        let mut followers: HashMap<usize, VecDeque<usize>> = HashMap::new();
+        for (index, job) in jobs.iter().enumerate().filter(|(_, job)| job.follows) {
+            followers.entry(job.series).or_default().push_back(index);
+        }
         let berths = berths(nodes, running);
         Simulation {
             used_before: berths.iter().map(|berth| berth.load.is_used()).collect(),
@@ -194,8 +209,11 @@ impl<'s> Simulation<'s> {
             ever: HashSet::new(),
             report: Report::default(),
             awake: 0,
-            courses: Vec::with_capacity(jobs.len()),
+            courses: jobs.iter().map(|_| None).collect(),
             jobs,
+            followers,
+            queue: Queue::default(),
+            ends: BinaryHeap::new(),
             scheduler: Scheduler::new(setting.scoring),
             store,
             ledger: Ledger::default(),
@@ -254,33 +272,24 @@ impl<'s> Simulation<'s> {
             terms: terms.into_iter().map(Node::from).filter_map(|term| weighted(&term)).collect(),
             group: (self.setting.way == Way::Affinity).then(|| job.group.clone()),
         };
-        self.courses.push(Course { seen, asking, place: None });
-    }
-
-    /// Lets the scheduler place pods until no more than `lead` are left that it has not tried.
-    fn schedule(
-        &mut self,
-        queue: &mut VecDeque<usize>,
-        lead: usize,
-        at: u64,
-        ends: &mut BinaryHeap<Reverse<(u64, usize)>>,
-    ) {
-        let tries = queue.len().saturating_sub(lead);
-        for _ in 0..tries {
-            let Some(index) = queue.pop_front() else { return };
-            if !self.place(index, at) {
-                queue.push_back(index);
-            } else if let Some(runs) = self.jobs.get(index).and_then(|job| job.runs) {
-                ends.push(Reverse((at + runs, index)));
-            }
+        self.queue.push(index, &asking.needs);
+        if let Some(course) = self.courses.get_mut(index) {
+            *course = Some(Course { seen, asking, came: at, start: None, place: None });
         }
     }
 
+    /// Lets the scheduler place pods until no more than `lead` are left that it has not tried.
+    fn schedule(&mut self, lead: usize, at: u64) {
+        let mut queue = std::mem::take(&mut self.queue);
+        queue.serve(lead, |index| self.place(index, at));
+        self.queue = queue;
+    }
+
     fn place(&mut self, index: usize, at: u64) -> bool {
-        let Some(course) = self.courses.get_mut(index) else { return false };
+        let (Some(Some(course)), Some(job)) = (self.courses.get_mut(index), self.jobs.get(index)) else { return false };
         let Some(place) = self.scheduler.place(&self.berths, &course.asking) else { return false };
         let (Some(berth), Some(busy)) = (self.berths.get_mut(place), self.busy.get_mut(place)) else { return false };
-        course.place = Some(place);
+        (course.place, course.start) = (Some(place), Some(at));
         course.seen.node = Some(Arc::clone(&berth.node.name));
         course.seen.started = i64::try_from(at / 1000).ok();
         berth.add(&course.seen, course.asking.group.as_deref());
@@ -295,6 +304,9 @@ impl<'s> Simulation<'s> {
             self.awake += 1;
             self.mark(at);
         }
+        if let Some(runs) = job.runs {
+            self.ends.push(Reverse((at.saturating_add(runs), index)));
+        }
         true
     }
 
@@ -308,11 +320,25 @@ impl<'s> Simulation<'s> {
         self.report.timeline.push((at, self.awake));
     }
 
+    /// Lets time go on.
+    fn end_until(&mut self, time: u64) {
+        while let Some(Reverse((at, ended))) = self.ends.peek().copied().filter(|Reverse((at, _))| *at <= time) {
+            self.ends.pop();
+            self.end(ended, at);
+            let series = self.jobs.get(ended).and_then(|job| self.followers.get_mut(&job.series));
+            if let Some(next) = series.and_then(VecDeque::pop_front) {
+                self.admit(next, at);
+            }
+            self.schedule(0, at);
+        }
+    }
+
     fn end(&mut self, index: usize, at: u64) {
-        let Some(course) = self.courses.get_mut(index) else { return };
+        let Some(Some(course)) = self.courses.get_mut(index) else { return };
         let Some(place) = course.place else { return };
         let (Some(berth), Some(busy)) = (self.berths.get_mut(place), self.busy.get_mut(place)) else { return };
         berth.remove(&course.seen, course.asking.group.as_deref());
+        self.queue.reopen(|needs| needs.refused(&berth.node, &berth.load).is_none());
         busy.0 -= 1;
         let slept = (busy.0 == 0).then(|| at - busy.1);
         let seen = PodSeen { ended: true, ..course.seen.clone() };
@@ -324,21 +350,25 @@ impl<'s> Simulation<'s> {
         }
         self.store.apply_pod(seen, &self.lifetimes);
         if let Some(millis) = slept {
-            self.report.node_millis += millis;
+            self.report.node_millis = self.report.node_millis.saturating_add(millis);
             if self.was_unused(place) {
-                self.report.woken_millis += millis;
+                self.report.woken_millis = self.report.woken_millis.saturating_add(millis);
                 self.awake -= 1;
                 self.mark(at);
             }
         }
     }
 
-    fn report(mut self, pending: usize) -> Report {
+    fn report(mut self) -> Report {
         let name = |course: &Course| Some(Arc::clone(&self.berths.get(course.place?)?.node.name));
-        self.report.places = self.courses.iter().map(name).collect();
+        let courses = || self.courses.iter().map(Option::as_ref);
+        self.report.places = courses().map(|course| course.and_then(name)).collect();
+        self.report.starts = courses().map(|course| course?.start).collect();
+        let waited = courses().flatten().filter(|course| course.start.is_some_and(|start| start > course.came));
+        self.report.waited = waited.count();
         self.report.used = self.ever.len();
         self.report.woken = self.ever.iter().filter(|place| self.was_unused(**place)).count();
-        self.report.pending = pending;
+        self.report.pending = self.queue.len() + self.followers.values().map(VecDeque::len).sum::<usize>();
         self.report
     }
 }

@@ -133,7 +133,7 @@ pub enum TolerationOperator {
 }
 
 /// A taint's effect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum Effect {
     /// New pods stay away.
     NoSchedule,

@@ -8,7 +8,7 @@ use anyhow::bail;
 use jiff::Timestamp;
 
 use crate::cli::basis::{PolicyArguments, load_policies};
-use crate::cli::{CLEAN, complain_of, template};
+use crate::cli::{CLEAN, complain_of, objects, template};
 use crate::explain::{Evidence, explain};
 use crate::facts::Namespace;
 use crate::source::{self, Item, Wanted};
@@ -91,7 +91,10 @@ fn read(paths: &[PathBuf]) -> anyhow::Result<Vec<Node<'static>>> {
     for file in &found.files {
         match file.text() {
             Ok(text) => file.documents(&text, Wanted::All, &mut |item| match item {
-                Item::Document(document) => documents.push(document.tree.into_owned()),
+                Item::Document(document) => {
+                    problems.extend(objects::problems(file, &document));
+                    documents.push(document.tree.into_owned());
+                }
                 Item::Problem(problem) => problems.push(problem),
                 Item::Note(_) => {}
             }),

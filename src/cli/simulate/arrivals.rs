@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{anyhow, bail};
 use csv::{ReaderBuilder, StringRecord, Trim};
 
-use super::Shape;
+use super::jobs::{self, Shape};
 use crate::cli::batch::Text;
 use crate::cli::complain_of;
 use crate::packing::simulate::Job;
@@ -18,10 +18,16 @@ const ARRIVAL: [&str; 2] = ["arrival", "creation_time"];
 const CPU: [&str; 2] = ["cpu", "cpu_milli"];
 const MEMORY: [&str; 2] = ["memory", "memory_mib"];
 
+/// More than any record spans, nor a clock that counts seconds has reached: these are other units than seconds.
+const LONGEST: u64 = 1_000 * 366 * 86_400 * 1000;
+/// In thousandths of a core, and in bytes: more than any node has.
+const MOST_CPU: u64 = 1_000_000_000;
+const MOST_MEMORY: u64 = 1 << 50;
+
 /// More mistakes than this are not printed: it is another file than was meant.
 const MOST_PROBLEMS: usize = 20;
 
-/// What part of the record is played; milliseconds.
+/// What part of the record is played; milliseconds from its first arrival.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Window {
     pub from: u64,
@@ -37,10 +43,10 @@ pub(super) fn read(path: &Path, window: Window, shape: &Shape) -> anyhow::Result
     for row in reader.records() {
         let read = row.map_err(|error| (None, error.to_string())).and_then(|row| {
             let line = row.position().and_then(|position| u32::try_from(position.line()).ok());
-            columns.job(&row, window, shape).map_err(|message| (line, message))
+            columns.job(&row, shape).map_err(|message| (line, message))
         });
         match read {
-            Ok(job) => jobs.extend(job),
+            Ok(job) => jobs.push(job),
             Err((line, message)) => {
                 let place = line.map(|line| Place { line, column: 1 });
                 problems.push(Problem { file: file.name.clone(), place, message, help: None });
@@ -52,11 +58,22 @@ pub(super) fn read(path: &Path, window: Window, shape: &Shape) -> anyhow::Result
         0 => {}
         wrong => bail!("{wrong} rows cannot be read; arrivals that are there in part only would give a wrong answer"),
     }
+    let Some(begins) = jobs.iter().map(|job| job.arrives).min() else { bail!("{}: has no rows", path.display()) };
+    jobs.retain_mut(|job| window.admits(job, begins));
     if jobs.is_empty() {
         bail!("no pod arrives in that time: look at --from and --for");
     }
     jobs.sort_by_key(|job| job.arrives);
     Ok(jobs)
+}
+
+impl Window {
+    /// Makes the job's time count from the window's beginning, when it is in the window.
+    fn admits(self, job: &mut Job, begins: u64) -> bool {
+        let Some(arrives) = (job.arrives - begins).checked_sub(self.from) else { return false };
+        job.arrives = arrives;
+        self.length.is_none_or(|length| arrives < length)
+    }
 }
 
 /// Where in a row each thing stands.
@@ -97,14 +114,12 @@ impl Columns {
         })
     }
 
-    /// The pod of a row; `None` when it does not arrive in the window.
-    fn job(&self, row: &StringRecord, window: Window, shape: &Shape) -> Result<Option<Job>, String> {
+    /// The pod of a row.
+    fn job(&self, row: &StringRecord, shape: &Shape) -> Result<Job, String> {
         let text = |index: Option<usize>| index.and_then(|index| row.get(index)).filter(|text| !text.is_empty());
-        let millis = |what: &str, index: Option<usize>| {
-            text(index).map(|text| amount(what, text).map(Quantity::millis)).transpose()
-        };
+        let millis = |what: &str, index: Option<usize>| text(index).map(|text| time(what, text)).transpose();
         let need = |(name, index): (&'static str, usize)| text(Some(index)).ok_or_else(|| format!("{name} is empty"));
-        let arrives = amount(self.arrival.0, need(self.arrival)?)?.millis();
+        let arrives = time(self.arrival.0, need(self.arrival)?)?;
         let runs = match millis("duration", self.duration)? {
             Some(runs) => Some(runs),
             None => millis("deletion_time", self.deletion)?
@@ -113,23 +128,39 @@ impl Columns {
                 })
                 .transpose()?,
         };
-        let cpu = unit(self.cpu, need(self.cpu)?, "m")?;
-        let memory = unit(self.memory, need(self.memory)?, "Mi")?;
-        let Some(arrives) = arrives.checked_sub(window.from) else { return Ok(None) };
-        if window.length.is_some_and(|length| arrives >= length) {
-            return Ok(None);
-        }
+        let cpu = unit(self.cpu, need(self.cpu)?, "m", |cpu| cpu.millis() <= MOST_CPU)?;
+        let memory = unit(self.memory, need(self.memory)?, "Mi", |memory| memory.units() <= MOST_MEMORY)?;
         let group = text(self.group).unwrap_or_default();
         let pod = shape.pod(group, "job", text(self.image).unwrap_or("scan"), &cpu, &memory);
-        Ok(Some(Job { pod, group: group.to_owned(), arrives, runs }))
+        Ok(Job { arrives, runs, ..jobs::job(group, pod) })
     }
 }
 
 /// A quantity; one of a trace's column is a number of its unit.
-fn unit((column, _): (&str, usize), text: &str, unit: &str) -> Result<String, String> {
+fn unit(
+    (column, _): (&str, usize),
+    text: &str,
+    unit: &str,
+    is_sane: impl Fn(Quantity) -> bool,
+) -> Result<String, String> {
     let text = if column.contains('_') { format!("{text}{unit}") } else { text.to_owned() };
-    amount(column, &text)?;
+    if !is_sane(amount(column, &text)?) {
+        return Err(format!("{column} {:?} is more than any node has", printable(&text)));
+    }
     Ok(text)
+}
+
+/// Seconds, as milliseconds.
+fn time(what: &str, text: &str) -> Result<u64, String> {
+    // A suffix is none of time: "5m" would be five thousandths.
+    if text.contains(|c: char| c.is_ascii_alphabetic() && !matches!(c, 'e' | 'E')) {
+        return Err(format!("{what} {:?} is no number of seconds", printable(text)));
+    }
+    let millis = amount(what, text)?.millis();
+    if millis > LONGEST {
+        return Err(format!("{what} {:?} is more than a thousand years: it counts in seconds", printable(text)));
+    }
+    Ok(millis)
 }
 
 fn amount(what: &str, text: &str) -> Result<Quantity, String> {

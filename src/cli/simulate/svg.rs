@@ -41,10 +41,8 @@ pub(super) fn draw(simulated: &Simulated) -> String {
 
 fn caption(simulated: &Simulated, way: &Way) -> String {
     let report = &way.report;
-    let hours = match simulated.fluid {
-        Some(_) => format!(", {} node-hours", super::hours(report.woken_millis)),
-        None => String::new(),
-    };
+    let hours =
+        if simulated.timed { format!(", {} node-hours", super::hours(report.woken_millis)) } else { String::new() };
     format!("{}: {} nodes used, {} newly woken, {} pending{hours}", way.name, report.used, report.woken, report.pending)
 }
 

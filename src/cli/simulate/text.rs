@@ -1,5 +1,6 @@
 //! A simulation in the terminal: the table, the nodes as bars, and the nodes over time.
 
+use std::collections::HashSet;
 use std::io::{self, Write};
 
 use super::{Simulated, Way};
@@ -13,19 +14,22 @@ const MOST_ROWS: usize = 30;
 const WIDTH: usize = 28;
 /// Characters of a line of time.
 const MOMENTS: usize = 60;
-/// The longest name that does not push the bars away.
+/// The longest name that leaves the bars room in a narrow terminal.
 const LONGEST_NAME: usize = 20;
 
 pub(super) fn print(out: &mut impl Write, simulated: &Simulated) -> io::Result<()> {
     table(out, simulated)?;
     verdict(out, simulated)?;
+    for note in &simulated.notes {
+        writeln!(out, "\n{}", printable(note))?;
+    }
     if simulated.is_moment() { bars(out, simulated) } else { over_time(out, simulated) }
 }
 
 fn table(out: &mut impl Write, simulated: &Simulated) -> io::Result<()> {
     let Simulated { jobs, nodes, pods, .. } = simulated;
     writeln!(out, "{} on {} with {}\n", count(*jobs, "job"), count(*nodes, "node"), count(*pods, "pod"))?;
-    let hours = simulated.fluid.is_some();
+    let hours = simulated.timed;
     write!(out, "{:16} {:>10} {:>12} {:>8}", "", "nodes used", "newly woken", "pending")?;
     if hours {
         write!(out, " {:>11}", "node-hours")?;
@@ -85,11 +89,14 @@ fn bars(out: &mut impl Write, simulated: &Simulated) -> io::Result<()> {
     let unused = all - rows.len();
     // Those that work already, and then the fullest first.
     rows.sort_by_key(|(today, ours)| (ours.before == 0, std::cmp::Reverse((ours.taken(), today.taken()))));
-    writeln!(out, "\n{:LONGEST_NAME$} {:WIDTH$} supercargo", "░ before █ jobs", "podAffinity")?;
-    for (today, ours) in rows.iter().take(MOST_ROWS) {
-        writeln!(out, "{} {} {}", name(&ours.node), bar(today), bar(ours))?;
-    }
     let more = rows.len().saturating_sub(MOST_ROWS);
+    rows.truncate(MOST_ROWS);
+    let names = shortened(rows.iter().map(|(_, ours)| printable(&ours.node).into_owned()).collect());
+    let wide = names.iter().map(|name| name.chars().count()).max().unwrap_or_default().max(LONGEST_NAME);
+    writeln!(out, "\n{:wide$} {:WIDTH$} supercargo", "░ before █ jobs", "podAffinity")?;
+    for (name, (today, ours)) in names.iter().zip(&rows) {
+        writeln!(out, "{name:wide$} {} {}", bar(today), bar(ours))?;
+    }
     match (more, unused) {
         (0, 0) => Ok(()),
         (0, _) => writeln!(out, "and {} that nothing runs on", count(unused, "node")),
@@ -98,9 +105,28 @@ fn bars(out: &mut impl Write, simulated: &Simulated) -> io::Result<()> {
     }
 }
 
-fn name(node: &str) -> String {
-    let shown: String = printable(node).chars().take(LONGEST_NAME).collect();
-    format!("{shown:LONGEST_NAME$}")
+/// Names cut at their end, in the middle or in front, wherever they stay different, and no shorter than that takes.
+fn shortened(names: Vec<String>) -> Vec<String> {
+    let longest = names.iter().map(|name| name.chars().count()).max().unwrap_or_default();
+    for width in (LONGEST_NAME..longest).step_by(5) {
+        for head in [width - 1, width / 2, 0] {
+            let cut: Vec<String> = names.iter().map(|name| cut(name, width, head)).collect();
+            if cut.iter().collect::<HashSet<_>>().len() == cut.len() {
+                return cut;
+            }
+        }
+    }
+    names
+}
+
+/// The first `head` characters, and as many of the last as `width` leaves.
+fn cut(name: &str, width: usize, head: usize) -> String {
+    let characters = name.chars().count();
+    if characters <= width {
+        return name.to_owned();
+    }
+    let tail = name.chars().skip(characters - (width - 1 - head));
+    name.chars().take(head).chain(['…']).chain(tail).collect()
 }
 
 fn bar(bar: &Bar) -> String {
@@ -145,4 +171,34 @@ fn moments(way: &Way, end: u64) -> Vec<usize> {
             most
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_cut_where_they_stay_different() {
+        for (names, shown) in [
+            (["n1", "n2"], ["n1", "n2"]),
+            (
+                ["ip-10-0-12-34.eu-west-1.compute.internal", "ip-10-0-12-35.eu-west-1.compute.internal"],
+                ["ip-10-0-12-34.eu-we…", "ip-10-0-12-35.eu-we…"],
+            ),
+            (
+                ["gke-main-default-pool-1a2b3c4d-x7k2", "gke-main-default-pool-1a2b3c4d-p9q8"],
+                ["gke-main-d…3c4d-x7k2", "gke-main-d…3c4d-p9q8"],
+            ),
+            (
+                ["the-same-again-1-and-the-same-in-the-end", "the-same-again-2-and-the-same-in-the-end"],
+                ["the-same-again-1-an…", "the-same-again-2-an…"],
+            ),
+            (
+                ["the-same-in-front-of-1-and-the-same-in-the-end", "the-same-in-front-of-2-and-the-same-in-the-end"],
+                ["the-same-in-front-of-1-a…", "the-same-in-front-of-2-a…"],
+            ),
+        ] {
+            assert_eq!(shortened(names.map(str::to_owned).to_vec()), shown);
+        }
+    }
 }

@@ -37,7 +37,7 @@ fn jobs(chance: &mut Chance, count: usize) -> Vec<Job> {
             "metadata": {"generateName": format!("job-{index}-")},
             "spec": {"containers": [{"image": "scan", "resources": {"requests": requests}}]},
         });
-        Job { pod: Node::from(pod), group: "night".to_owned(), arrives: 0, runs: None }
+        Job { pod: Node::from(pod), group: "night".to_owned(), arrives: 0, runs: None, series: 0, follows: false }
     };
     (0..count).map(job).collect()
 }
@@ -174,6 +174,91 @@ fn a_simulation_is_the_same_each_time() {
     let jobs = jobs(&mut Chance(7), 60);
     let twice = [(); 2].map(|()| run(&nodes(20), &[], &jobs, &Lifetimes::default(), LADDER));
     assert_eq!(twice[0], twice[1]);
+}
+
+/// Bursts of more than four nodes hold, of pods of which some need the same, and one in `never` does not end.
+fn too_many(seed: u64, median: f64, never: u64) -> Vec<Job> {
+    let mut chance = Chance(seed);
+    let mut jobs = day(&mut chance, 300, median, &mut Lifetimes::default());
+    for job in &mut jobs {
+        job.arrives = chance.below(40) * 60_000;
+        job.runs = job.runs.filter(|_| chance.below(never) > 0);
+        if chance.below(3) == 0 {
+            job.pod = Node::from(json!({"metadata": {"generateName": "same-"}, "spec": {"containers": [
+                {"image": "scan", "resources": {"requests": {"cpu": "700m", "memory": "1Gi"}}}]}}));
+        }
+    }
+    jobs.sort_by_key(|job| job.arrives);
+    jobs
+}
+
+/// The figures are those of a queue in which every pod was tried every time.
+#[test]
+fn pods_that_wait_are_placed_as_if_each_were_tried_again_and_again() {
+    let outcome = |setting: Setting, median, never| {
+        let one = |seed| {
+            let jobs = too_many(seed, median, never);
+            let setting = Setting { learn: true, ..setting };
+            let report = run(&nodes(4), &[], &jobs, &Lifetimes::default(), setting);
+            assert!(report.pending + report.waited > 0);
+            let places: Vec<&str> = report.places.iter().map(|place| place.as_deref().unwrap_or("-")).collect();
+            (report.pending, report.node_millis, crate::packing::names::digest(&places))
+        };
+        (1..=3).map(one).fold((0, 0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1, sum.2 ^ one.2))
+    };
+    for (setting, many, all) in [
+        (PLAIN, (78, 0, 0x56eb_f953_cae2_e83d), (0, 228_759_088, 0x5b36_5b09_d200_bb80)),
+        (AFFINITY, (25, 20_851, 0x0240_97e2_f10f_c0a7), (0, 230_643_618, 0x4d4f_40f1_8c4f_d79a)),
+        (LADDER, (32, 20_851, 0x3e46_5a66_cb76_4c1a), (0, 232_050_785, 0x8bfe_5bc8_6236_96b1)),
+        (MOST, (51, 20_851, 0xaaa3_0bcc_fb41_e9d0), (0, 232_050_785, 0x13fd_90ef_5411_84b2)),
+    ] {
+        assert_eq!((outcome(setting, 240.0, 20), outcome(setting, 900.0, 150)), (many, all), "{setting:?}");
+    }
+}
+
+fn equal(pods: usize, cpu: &str, runs: u64) -> Vec<Job> {
+    let pod = json!({"metadata": {"generateName": "same-"}, "spec": {"containers": [{"resources": {"requests": {"cpu": cpu}}}]}});
+    let job =
+        Job { pod: Node::from(pod), group: String::new(), arrives: 0, runs: Some(runs), series: 0, follows: false };
+    vec![job; pods]
+}
+
+/// Twenty pods of a Job, two at once.
+#[test]
+fn a_pod_of_a_job_follows_when_one_ends() {
+    let mut jobs = equal(20, "1", 1000);
+    jobs.iter_mut().skip(2).for_each(|job| job.follows = true);
+    let [plain, ladder] = [PLAIN, LADDER].map(|setting| run(&nodes(3), &[], &jobs, &Lifetimes::default(), setting));
+    assert_eq!((plain.node_millis, plain.pending, plain.waited), (20_000, 0, 0));
+    assert_eq!((ladder.node_millis, ladder.pending, ladder.used), (10_000, 0, 1));
+    assert_eq!(ladder.starts.last(), Some(&Some(9000)));
+    // A quarter of a node each, two for ten seconds.
+    assert_eq!((fluid(&nodes(3), &[], &jobs), bound(&nodes(3), &[], &jobs)), (Some(5000), Some(1)));
+
+    let too_large: Vec<Job> =
+        equal(5, "5", 1000).into_iter().enumerate().map(|(index, job)| Job { follows: index > 1, ..job }).collect();
+    let report = run(&nodes(3), &[], &too_large, &Lifetimes::default(), PLAIN);
+    assert_eq!((report.pending, report.starts), (5, vec![None; 5]), "what would have followed is pending, too");
+}
+
+#[test]
+fn who_waits_is_told_from_who_finds_no_node() {
+    let mut jobs = equal(6, "1", 1000);
+    jobs.extend(equal(1, "5", 1000));
+    let report = run(&nodes(1), &[], &jobs, &Lifetimes::default(), PLAIN);
+    assert_eq!((report.waited, report.pending), (2, 1));
+}
+
+#[test]
+fn absurd_times_and_amounts_wrap_nowhere() {
+    let mut jobs = equal(3, "4", u64::MAX);
+    for job in &mut jobs {
+        job.arrives = 5;
+    }
+    let report = run(&nodes(2), &[], &jobs, &Lifetimes::default(), PLAIN);
+    assert_eq!((report.node_millis, report.pending), (u64::MAX, 0));
+    let many = equal(3, "1e30", u64::MAX);
+    assert_eq!(fluid(&nodes(1), &[], &many), None);
 }
 
 /// `cargo test --release --lib simulate -- --ignored --nocapture`

@@ -256,3 +256,16 @@ fn options_that_do_not_go_together_are_refused() {
         assert_eq!((bad.code, bad.out.as_str()), (2, ""), "{options:?}");
     }
 }
+
+#[test]
+fn nodes_that_cannot_be_read_are_no_nodes_without_room() {
+    let unreadable = NODE.replace(r#""4""#, r#""four""#);
+    let here = folder(&[("batch.json", GOOD), ("nodes.json", &unreadable)]);
+    let bad = run(here.path(), &["batch", "batch.json", "-o", "yaml", "--nodes", "nodes.json"], "");
+    assert_eq!(bad.code, 2, "{}", bad.out);
+    assert!(
+        bad.err.contains("nodes.json:2:32: Node n1: status.allocatable.cpu \"four\" is not a quantity"),
+        "{}",
+        bad.err
+    );
+}

@@ -253,3 +253,30 @@ fn what_is_not_there_is_said() {
     let hostile = explain(vec![bound(towards(text, &[("n1\u{1b}[31m", 1)]), "n1"), job(), namespace()]);
     assert!(hostile.code == 0 && !hostile.out.contains('\u{1b}'), "{}", hostile.out);
 }
+
+#[test]
+fn a_pod_with_the_annotation_and_none_of_the_terms() {
+    for (said, mut pod) in [("n1", towards(equipped(), &[("n1", 100)])), ("podAffinity", with_mates(equipped()))] {
+        pod["spec"].as_object_mut().unwrap().remove("affinity");
+        let explained = explain(vec![pod, job(), namespace(), node("n1")]);
+        let line = format!(
+            "\nPlanned\n  nothing that counts: annotation supercargo.dev/placement says {said}, and the pod has no such term\n\nScheduled"
+        );
+        assert!(explained.out.contains(&line) && !explained.out.contains("Compared"), "{}", explained.out);
+    }
+}
+
+#[test]
+fn other_pods_count_without_a_uid_and_are_not_read_in_part() {
+    let documents = |cpu: &str| {
+        let mut other = other("o", "n1", cpu);
+        other["metadata"].as_object_mut().unwrap().remove("uid");
+        vec![bound(towards(equipped(), &[("n1", 100)]), "n2"), job(), namespace(), node("n1"), node("n2"), other]
+    };
+    let full = explain(documents("3900m"));
+    assert!(full.out.contains("n1: has no room for it now"), "{}", full.out);
+    let wrong = explain(documents("most"));
+    assert_eq!(wrong.code, 2, "{}", wrong.out);
+    let says = "Pod scans/o: spec.containers[0].resources.requests.cpu \"most\" is not a quantity";
+    assert!(wrong.err.contains(says) && wrong.err.contains("in part only"), "{}", wrong.err);
+}
