@@ -214,15 +214,10 @@ fn web_token(claims: usize) -> String {
     format!("{}.{}.{signature}\n", header.trim_end_matches('='), claims.trim_end_matches('='))
 }
 
-fn adversarial() {
-    let mega = 1 << 20;
-    let fill = |piece: &str, size: usize| piece.repeat(size / piece.len().max(1));
-    let mut nested = "plain text that is encoded again and again".to_owned();
-    while nested.len() < 3 * mega / 2 {
-        nested = b64(&nested);
-    }
+/// What is repeated.
+fn pieces() -> Vec<(&'static str, String)> {
     let log = "2026-01-01T00:00:00Z INFO  handled request path=/healthz status=200 took=12ms user=anonymous\n";
-    let pieces: Vec<(&str, String)> = vec![
+    vec![
         ("log lines", log.to_owned()),
         ("yaml", "server:\n  port: 8080\n  host: example\n  retries: 3\n".into()),
         ("prose with keys", "the key to this token is that the author passes it as a secret to the monkey\n".into()),
@@ -281,7 +276,45 @@ fn adversarial() {
         ("values of 2 KB", format!("password: {}\n", "a1".repeat(1000))),
         ("dots", ".".into()),
         ("escaped", "\\\"password\\\":\\\"a\\\",".into()),
-    ];
+    ]
+}
+
+/// Data of this size whose values differ: what is said of one is not said of the next.
+fn varied(size: usize) -> Vec<(&'static str, serde_json::Value)> {
+    let mut all = Vec::new();
+    for (name, before, after) in [
+        ("weak passwords", "a%.password=changeme\n", ""),
+        ("passwords", "password=Xy%Kq9Zw\n", ""),
+        ("tokens", concat!("gh", "p_%"), "a1Qx9PlMw3Zc7Vb2Nk8Jd4Hs6Gf0T\n"),
+        ("bcrypt", concat!("$2", "y$10$%"), "Zk3pQ9xL0vRt7WmY2nBc8HdS5jGfA1eUo4i6TgKqXzN5bVc\n"),
+        ("urls with passwords", "a://b:x%", "Kq9Zw@c\n"),
+    ] {
+        let piece = |n: usize| format!("{}{after}", before.replace('%', &(100_000 + n).to_string()));
+        let count = size / piece(0).len();
+        all.push((name, serde_json::json!({"file": (0..count).map(piece).collect::<Vec<_>>().concat()})));
+    }
+    let prose = "lorem ipsum dolor sit amet ".repeat(3);
+    for (name, key, value) in [
+        ("named passwords", "password", "Xy%Kq9Zw"),
+        ("named weak passwords", "password", "changeme"),
+        ("named nothing", "password", "$(X%)"),
+        ("named long nothing", "token", &prose),
+    ] {
+        let data: serde_json::Map<_, _> = (0..size / (key.len() + value.len() + 6))
+            .map(|n| (format!("{n}{key}"), value.replace('%', &n.to_string()).into()))
+            .collect();
+        all.push((name, data.into()));
+    }
+    all
+}
+
+fn adversarial() {
+    let mega = 1 << 20;
+    let fill = |piece: &str, size: usize| piece.repeat(size / piece.len().max(1));
+    let mut nested = "plain text that is encoded again and again".to_owned();
+    while nested.len() < 3 * mega / 2 {
+        nested = b64(&nested);
+    }
     println!(
         "adversarial: ms for 1 MiB and 3 MiB of it in a ConfigMap (searched; judged and answered), bytes visited for each byte, whether all was read"
     );
@@ -322,43 +355,16 @@ fn adversarial() {
         );
         if name.is_empty() { println!() } else { print!("  |") }
     };
-    for (name, piece) in &pieces {
+    for (name, piece) in &pieces() {
         print!("{name:32}");
         run(name, serde_json::json!({"file": fill(piece, mega)}));
         run("", serde_json::json!({"file": fill(piece, 3 * mega)}));
     }
-    // Other values each time.
-    for (name, before, after) in [
-        ("weak passwords", "a%.password=changeme\n", ""),
-        ("passwords", "password=Xy%Kq9Zw\n", ""),
-        ("tokens", concat!("gh", "p_%"), "a1Qx9PlMw3Zc7Vb2Nk8Jd4Hs6Gf0T\n"),
-        ("bcrypt", concat!("$2", "y$10$%"), "Zk3pQ9xL0vRt7WmY2nBc8HdS5jGfA1eUo4i6TgKqXzN5bVc\n"),
-        ("urls with passwords", "a://b:x%", "Kq9Zw@c\n"),
-    ] {
-        print!("{name:32}");
-        for (index, size) in [mega, 3 * mega].into_iter().enumerate() {
-            let piece = |n: usize| format!("{}{after}", before.replace('%', &(100_000 + n).to_string()));
-            let text: String = (0..size / piece(0).len()).map(piece).collect();
-            run(if index == 0 { name } else { "" }, serde_json::json!({"file": text}));
+    for (name, data) in varied(mega).into_iter().zip(varied(3 * mega)).flat_map(|(one, three)| [one, ("", three.1)]) {
+        if !name.is_empty() {
+            print!("{name:32}");
         }
-    }
-    for (name, key, value) in [
-        ("named passwords", "password", "Xy%Kq9Zw"),
-        ("named weak passwords", "password", "changeme"),
-        ("named nothing", "password", "$(X%)"),
-        (
-            "named long nothing",
-            "token",
-            "lorem ipsum dolor sit amet lorem ipsum dolor sit amet lorem ipsum dolor sit amet",
-        ),
-    ] {
-        print!("{name:32}");
-        for (index, size) in [mega, 3 * mega].into_iter().enumerate() {
-            let data: serde_json::Map<_, _> = (0..size / (key.len() + value.len() + 6))
-                .map(|n| (format!("{n}{key}"), value.replace('%', &n.to_string()).into()))
-                .collect();
-            run(if index == 0 { name } else { "" }, data.into());
-        }
+        run(name, data);
     }
     print!("{:32}", "base64 of base64");
     run("x", serde_json::json!({"file": nested[..mega]}));

@@ -1,6 +1,6 @@
 //! What the search for secrets found: of each sort the first ones in full, and one finding that stands for the others.
 //!
-//! However many there are, none ends the search and none is forgotten: of those that are not listed the identity is kept, sixteen bytes instead
+//! However many there are, none ends the search and none is forgotten: of those that are not listed the identity is kept, a few bytes instead
 //! of a thousand, so that the ratchet knows each of them.
 
 use std::collections::{HashMap, HashSet};

@@ -22,8 +22,8 @@ const NAME: usize = 112;
 const VALUE: usize = 512;
 /// What taking a command apart costs.
 const COMMAND: usize = 512;
-/// What whoever is told of a detection does with it: hashes its value and its names, and remembers that.
-const REPORT: usize = 192;
+/// What a detection costs beside: checks that only a secret goes through to their end, and what whoever is told of it remembers.
+const REPORT: usize = 768;
 
 /// Strings shorter than the shortest URL with a password hold nothing that layers A to C know.
 const SHORTEST: usize = 8;
@@ -67,7 +67,7 @@ impl<'f> Scanner<'f> {
 
     /// A name and its value, judged by all layers. Whether something was found.
     pub(super) fn pair(&mut self, site: &Site<'_>, key: &str, value: &str, manner: Manner) -> bool {
-        if value.is_empty() || is_for_browsers(key, value) {
+        if value.is_empty() || self.meter.ran_out() || is_for_browsers(key, value) {
             return false;
         }
         if self.text(site, value) || self.decoded(site, value) {
@@ -82,7 +82,7 @@ impl<'f> Scanner<'f> {
             return false;
         }
         let value = literal(value);
-        if !self.meter.spend(weighing(value.len())) {
+        if !self.meter.spend(NAME + weighing(value.len())) {
             return false;
         }
         let Some(secret) = named(key, value, manner) else { return false };
@@ -335,7 +335,7 @@ fn follow(text: &str, lead: Lead, hit: &Range<usize>, meter: &mut Meter) -> Opti
 
 /// What it costs to weigh a value of so many bytes: the shortest are told at once.
 fn weighing(bytes: usize) -> usize {
-    bytes + if bytes < 4 { 96 } else { VALUE }
+    4 * bytes + if bytes < 4 { 96 } else { VALUE }
 }
 
 /// Whether a key of Google's, whose form is the same for servers and for pages, is meant for pages by its name.

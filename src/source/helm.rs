@@ -52,10 +52,8 @@ fn quoted_action(workload: &Workload<'_>) -> Option<String> {
 /// Whether a text holds `{{ … }}`, but not `${{ … }}`, which others use.
 fn is_action(node: Option<&Node<'_>>) -> bool {
     let text = node.and_then(Node::as_str).unwrap_or_default();
-    text.match_indices("{{").any(|(at, _)| {
-        let (before, action) = text.split_at(at);
-        !before.ends_with('$') && action.contains("}}")
-    })
+    let Some(end) = text.rfind("}}") else { return false };
+    text.match_indices("{{").any(|(at, _)| at < end && !text[..at].ends_with('$'))
 }
 
 /// A chart's folder, met on the way through folders.

@@ -158,9 +158,7 @@ fn helm_templates_are_recognised() {
 #[test]
 fn quoted_helm_templates_are_recognised() {
     let pod = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: p\nspec:\n  containers:\n    - name: c\n      image: i\n      resources:\n        limits: {cpu: 1, memory: 1Gi}\n";
-    let deployment = format!(
-        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: d}}\nspec:\n  template:\n    spec:\n      initContainers: [{{name: i, image: \"{{{{ .Values.image }}}}:{{{{ .Values.tag }}}}\"}}]\n"
-    );
+    let deployment = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\nspec:\n  template:\n    spec:\n      initContainers: [{name: i, image: \"{{ .Values.image }}:{{ .Values.tag }}\"}]\n".to_owned();
     let list = |text: &str| format!("apiVersion: v1\nkind: List\nitems:\n  - {}", text.replace('\n', "\n    "));
     let named = pod.replace("name: p", "name: \"{{ .Release.Name }}-web\"");
     let here = folder(&[]);
@@ -172,7 +170,7 @@ fn quoted_helm_templates_are_recognised() {
         (pod.replace("cpu: 1", "cpu: \"{{ .Values.cpu }}\""), "10:9"),
         (deployment, "7:34"),
         (list(&named), "7:7"),
-        (format!("{pod}---\n{named}---\n{named}---\na: {{{{ x }}}}\n"), "14:3"),
+        (format!("{pod}---\n{named}---\n{named}---\na: {{{{ x }}}}\n"), "15:3"),
     ] {
         for command in ["check", "mutate", "review"] {
             let run = run(here.path(), &[command, "-"], &text);
