@@ -173,7 +173,7 @@ impl Engine {
         let mut outcome = self.judge(&workload, old.as_ref(), request, facts, Stage::Stored);
         if let Some(old) = old {
             let before = self.judge(&old, None, request, facts, Stage::Stored);
-            ratchet(&mut outcome.verdicts, &before.verdicts);
+            self.ratchet(&mut outcome.verdicts, &before.verdicts);
         }
         Ok(outcome)
     }
@@ -188,6 +188,18 @@ impl Engine {
         match workload::kind(&request.group, &request.kind) {
             None => Ok(self.judge(&Workload::other(&tree), None, request, facts, Stage::Sent)),
             Some(kind) => Ok(self.judge(&Workload::new(kind, &tree), None, request, facts, Stage::Sent)),
+        }
+    }
+
+    /// Findings that the old object had are only warned about: what was there before must stay changeable.
+    fn ratchet(&self, verdicts: &mut [Verdict], before: &[Verdict]) {
+        let identities = |verdict: &'_ Verdict| self.digester.identities(&verdict.finding).into_owned();
+        let known: HashSet<_> = before.iter().flat_map(identities).collect();
+        for verdict in verdicts.iter_mut().filter(|verdict| verdict.action == Action::Deny) {
+            if self.digester.identities(&verdict.finding).iter().all(|identity| known.contains(identity)) {
+                verdict.action = Action::Warn;
+                verdict.eased = Some(Eased::Ratchet);
+            }
         }
     }
 
@@ -296,17 +308,6 @@ fn sabotage(pod: &Pod<'_>, editor: &mut Editor<'_>) {
         }
         Some("panic") => panic!("sabotaged"),
         _ => {}
-    }
-}
-
-/// Findings that the old object had are only warned about: what was there before must stay changeable.
-fn ratchet(verdicts: &mut [Verdict], before: &[Verdict]) {
-    let known: HashSet<_> = before.iter().map(|verdict| verdict.finding.identity()).collect();
-    for verdict in verdicts.iter_mut().filter(|verdict| verdict.action == Action::Deny) {
-        if known.contains(&verdict.finding.identity()) {
-            verdict.action = Action::Warn;
-            verdict.eased = Some(Eased::Ratchet);
-        }
     }
 }
 

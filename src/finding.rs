@@ -1,6 +1,8 @@
 //! What a rule says and what becomes of it: findings, verdicts, actions. Knows no rule and no policy.
 
+use std::borrow::Cow;
 use std::hash::{BuildHasher, Hash, RandomState};
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -38,9 +40,19 @@ pub struct Subject {
     pub key: Option<String>,
 }
 
-/// A keyed digest of a value, to tell an old secret from a new one; never printed.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Digest(u64);
+/// What tells an old secret from a new one; never printed.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub enum Digest {
+    /// A keyed digest of one value.
+    Value(u64),
+    /// Of a finding that stands for many: the identity of each, sorted.
+    Many(Arc<[Identity]>),
+}
+
+/// What makes two findings of an old and a new object the same, as a keyed digest of rule, subject and value: no pointer, as inserting a
+/// container shifts those.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Identity(u64);
 
 impl std::fmt::Debug for Digest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -55,7 +67,20 @@ pub struct Digester(RandomState);
 impl Digester {
     /// The digest of `value`.
     pub fn digest(&self, value: &str) -> Digest {
-        Digest(self.0.hash_one(value))
+        Digest::Value(self.0.hash_one(value))
+    }
+
+    /// What a finding of this rule about this subject is the same by.
+    pub fn identity(&self, rule: &str, subject: &Subject, digest: Option<&Digest>) -> Identity {
+        Identity(self.0.hash_one((rule, subject, digest)))
+    }
+
+    /// The identity of each finding that this one stands for: its own, or those of many.
+    pub fn identities<'f>(&self, finding: &'f Finding) -> Cow<'f, [Identity]> {
+        match &finding.digest {
+            Some(Digest::Many(identities)) => Cow::Borrowed(identities),
+            digest => Cow::Owned(vec![self.identity(finding.rule, &finding.subject, digest.as_ref())]),
+        }
     }
 }
 
@@ -80,20 +105,7 @@ pub struct Finding {
     pub at_most: Action,
 }
 
-/// What makes two findings of an old and a new object the same: no pointer, as inserting a container shifts those.
-#[derive(Debug, PartialEq, Eq, Hash)]
-pub struct Identity<'a> {
-    rule: &'static str,
-    subject: &'a Subject,
-    digest: Option<Digest>,
-}
-
 impl Finding {
-    /// See [`Identity`].
-    pub fn identity(&self) -> Identity<'_> {
-        Identity { rule: self.rule, subject: &self.subject, digest: self.digest }
-    }
-
     /// "container app: no memory limit", or the message alone when no container is meant.
     pub fn sentence(&self) -> String {
         match &self.subject.container {

@@ -14,8 +14,9 @@ use crate::facts::Namespace;
 use crate::fields::{Problems, read};
 use crate::finding::{Action, Digester, Finding, Objection};
 use crate::fingerprint;
-use crate::secrets;
 use crate::workload::{Kind, Pod, Workload};
+
+use searched::Searched;
 
 mod embedded_secret;
 mod profile_label;
@@ -23,6 +24,7 @@ mod profile_volume;
 mod required_limits;
 mod required_probes;
 mod reserved_annotation;
+mod searched;
 mod too_large_to_judge;
 mod weak_credential;
 
@@ -147,42 +149,8 @@ impl<'t> Input<'t> {
 
     /// The secrets in the object as it was sent; looked for once, however many rules ask.
     fn searched(&self) -> &Searched {
-        self.searched.get_or_init(|| {
-            let mut findings = Vec::new();
-            let mut dropped = false;
-            let options =
-                secrets::Options { password_hashes: self.search.password_hashes, ..secrets::Options::default() };
-            let scanned = secrets::scan(&self.workload, &options, &mut |detection| {
-                if findings.len() == MOST_FINDINGS {
-                    dropped = true;
-                    return;
-                }
-                findings.push(Found {
-                    finding: embedded_secret::finding(&detection, self.digester, self.search.fingerprints),
-                    password_hash: detection.kind.is_password_hash(),
-                    doubtful: detection.doubtful,
-                });
-            });
-            Searched { findings, complete: scanned.complete && !dropped }
-        })
+        self.searched.get_or_init(|| searched::search(&self.workload, self.search, self.digester))
     }
-}
-
-/// What the search for secrets found.
-struct Searched {
-    /// Those of `embedded-secret` and of `weak-credential`, in the order of the document.
-    findings: Vec<Found>,
-    /// Whether it got to the end of the object.
-    complete: bool,
-}
-
-/// What was found, and what a rule's parameters may make of it.
-struct Found {
-    finding: Finding,
-    /// A password's hash: one of the policies asked for it, not necessarily this one.
-    password_hash: bool,
-    /// Its own checksum speaks against it, and no name for it.
-    doubtful: bool,
 }
 
 /// The rule of this id.

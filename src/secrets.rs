@@ -40,6 +40,7 @@ mod weak;
 #[cfg(test)]
 mod tests;
 
+pub use surfaces::LAST_APPLIED;
 pub use tokens::{Entry, entries};
 
 /// How much one object may cost. Plain text costs one a byte, and the API server lets no more than 3 Mi through; leads cost what
@@ -139,19 +140,13 @@ impl fmt::Debug for Value<'_> {
     }
 }
 
-/// One secret at one place.
+/// One secret at one place. What takes an allocation is made when it is asked for: an object may hold ten thousand of them.
 #[derive(Clone, Debug)]
 pub struct Detection<'d> {
-    /// RFC 6901, into the object that was scanned.
-    pub pointer: String,
     /// The container around it.
     pub container: Option<&'d str>,
-    /// Env name, flag, data key, annotation, label, field; "key/inner" for a name inside a value or a file.
-    pub key: Option<Cow<'d, str>>,
     /// Where it was found.
     pub surface: Surface,
-    /// The same as a person says it: "env `DB_PASSWORD`", "line 12 of key `app.properties`".
-    pub place: String,
     /// The secret.
     pub value: Value<'d>,
     /// What it is.
@@ -162,8 +157,39 @@ pub struct Detection<'d> {
     pub certainty: Certainty,
     /// Its issuer's checksum is wrong, and no name gives it away.
     pub doubtful: bool,
+    site: &'d site::Site<'d>,
+    /// The name beside it, in a text.
+    inner: Option<&'d str>,
+    /// In a text of several lines.
+    line: Option<usize>,
+    /// The object's name.
+    object: &'d str,
+}
+
+impl Detection<'_> {
+    /// RFC 6901, into the object that was scanned.
+    pub fn pointer(&self) -> String {
+        self.site.path.pointer()
+    }
+
+    /// Env name, flag, data key, annotation, label, field; "key/inner" for a name inside a value or a file.
+    pub fn key(&self) -> Option<Cow<'_, str>> {
+        match (self.site.key, self.inner) {
+            (Some(key), Some(inner)) if key != inner => Some(Cow::Owned(format!("{key}/{inner}"))),
+            (None, Some(inner)) => Some(Cow::Borrowed(inner)),
+            (key, _) => key.map(Cow::Borrowed),
+        }
+    }
+
+    /// Where it stands as a person says it: "env `DB_PASSWORD`", "line 12 of key `app.properties`".
+    pub fn place(&self) -> String {
+        self.site.say(self.line, self.inner)
+    }
+
     /// How to mend it there.
-    pub fix: String,
+    pub fn fix(&self) -> String {
+        fix::of(self.kind, self.certainty, self.site, self.inner, self.object)
+    }
 }
 
 /// What a scan says of itself.

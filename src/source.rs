@@ -164,7 +164,7 @@ impl File {
         if let Some(problem) = helm::unrendered(self, text) {
             return each(Item::Problem(problem));
         }
-        let mut out = Unroll { file: self, each };
+        let mut out = Unroll { file: self, each, unrendered: false };
         // kubectl takes what begins like this for JSON. A file of `{{ … }}` or of YAML in braces does, too.
         if text.trim_start().starts_with(['{', '[']) {
             let mut first = true;
@@ -189,6 +189,9 @@ impl File {
             }
         }
         for chunk in split::Chunks::new(text) {
+            if out.unrendered {
+                return;
+            }
             if wanted == Wanted::Facts && !namespaces::mentioned(chunk.text) {
                 continue;
             }
@@ -219,6 +222,8 @@ impl File {
 struct Unroll<'f, 'e, 't> {
     file: &'f File,
     each: &'e mut dyn FnMut(Item<'t>),
+    /// It turned out to be a Helm template: what follows is one, too.
+    unrendered: bool,
 }
 
 impl<'t> Unroll<'_, '_, 't> {
@@ -244,6 +249,9 @@ impl<'t> Unroll<'_, '_, 't> {
 
     /// `of` is the apiVersion and kind that a list gives to items that do not say.
     fn object(&mut self, index: usize, at: String, mut tree: Node<'t>, marks: Marks, of: (&str, &str), lists: usize) {
+        if self.unrendered {
+            return;
+        }
         if let Node::Object(map) = &mut tree {
             for (key, given) in [("apiVersion", of.0), ("kind", of.1)] {
                 if !given.is_empty() && map.get(key).and_then(Node::as_str).is_none_or(str::is_empty) {
@@ -267,6 +275,10 @@ impl<'t> Unroll<'_, '_, 't> {
             return self.list(index, &at, tree, marks, (of_version, of_kind), lists - 1);
         }
         let group = api_version.rsplit_once('/').map_or("", |(group, _)| group).to_owned();
+        if let Some(problem) = helm::quoted(self.file, &group, &kind, &tree, &marks) {
+            self.unrendered = true;
+            return self.problem(problem);
+        }
         (self.each)(Item::Document(Document { index, at, group, kind, tree, marks }));
     }
 
@@ -314,7 +326,10 @@ fn read(from: impl Read, name: &str) -> Result<String, Problem> {
     let mut text = String::from_utf8(bytes).map_err(|error| {
         let before = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
         let line = memchr::memchr_iter(b'\n', before).count() + 1;
-        let place = Place { line: u32::try_from(line).unwrap_or(u32::MAX), column: 1 };
+        let last = before.rsplit(|&byte| byte == b'\n').next().unwrap_or_default();
+        let column = String::from_utf8_lossy(last).trim_start_matches('\u{feff}').chars().count() + 1;
+        let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        let place = Place { line: number(line), column: number(column) };
         Problem::new(name, "is not UTF-8 text").at(place).help("save it as UTF-8, without UTF-16 or Latin-1")
     })?;
     if text.starts_with('\u{feff}') {

@@ -23,7 +23,8 @@ use crate::workload::{self, Pod};
 /// Show what pods will get, and the pods of templates
 ///
 /// Pods are sent through the same engine as the webhook uses. For a Deployment, Job or another template, what is shown is the
-/// pod that its controller will make: templates themselves are never changed. Values that look like secrets are not shown.
+/// pod that its controller will make: templates themselves are never changed. Values that look like secrets
+/// are not shown, nor is the copy of the manifest that `kubectl apply` leaves in an annotation.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -40,7 +41,7 @@ pub(super) struct Arguments {
     /// How to print it
     #[arg(long, short, value_enum, default_value = "diff")]
     output: Format,
-    /// Print values that look like secrets, too
+    /// Print values that look like secrets, and kubectl's copy of the manifest, too
     #[arg(long)]
     show_secrets: bool,
     #[command(flatten)]

@@ -247,7 +247,7 @@ impl Verdicts {
         let eased = (cap < action).then_some(Eased::Controller);
         let verdict = Verdict { action: action.min(cap), finding, by, exempted_by: None, eased };
         let finding = &verdict.finding;
-        let key = (finding.rule, finding.pointer.clone(), finding.subject.clone(), finding.digest);
+        let key = (finding.rule, finding.pointer.clone(), finding.subject.clone(), finding.digest.clone());
         match self.by_finding.entry(key) {
             Entry::Occupied(known) => {
                 let known = &mut self.list[*known.get()];

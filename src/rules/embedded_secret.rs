@@ -3,10 +3,10 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Catalogue, Check, Input, Rule, Standing, compile, everything, parameters, weak_credential};
-use crate::finding::{Action, Digester, Finding, Subject};
-use crate::fingerprint;
-use crate::secrets::{self, Certainty, Detection};
+use super::searched::Sort;
+use super::{Catalogue, Check, Input, Rule, Standing, compile, everything, parameters};
+use crate::finding::{Action, Finding};
+use crate::secrets::{self, Detection};
 
 pub(super) const RULE: Rule = Rule {
     id: "embedded-secret",
@@ -50,11 +50,11 @@ struct EmbeddedSecret {
 impl Check for EmbeddedSecret {
     fn check(&self, input: &Input<'_>, found: &mut Vec<Finding>) {
         for one in input.searched().findings.iter().filter(|one| one.finding.rule == RULE.id) {
-            if one.password_hash && !self.password_hashes {
+            if one.sort == Sort::PasswordHash && !self.password_hashes {
                 continue;
             }
             let mut finding = one.finding.clone();
-            if one.doubtful && self.trust_checksums {
+            if one.sort == Sort::Doubtful && self.trust_checksums {
                 finding.at_most = Action::Warn;
             }
             found.push(finding);
@@ -67,28 +67,9 @@ impl Check for EmbeddedSecret {
 }
 
 /// What `embedded-secret` or `weak-credential` says of a detection: where and which kind, never any of the value.
-pub(super) fn finding(
-    detection: &Detection<'_>,
-    digester: &Digester,
-    fingerprints: Option<&fingerprint::Key>,
-) -> Finding {
+pub(super) fn message(detection: &Detection<'_>) -> String {
     let prefix = detection.known_prefix.map(|prefix| format!(" ({prefix}…)")).unwrap_or_default();
     let kind = detection.kind.to_string();
     let article = if kind.starts_with(['A', 'E', 'I', 'O', 'U', 'a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
-    Finding {
-        rule: match detection.certainty {
-            Certainty::Certain => RULE.id,
-            Certainty::Weak => weak_credential::RULE.id,
-        },
-        pointer: detection.pointer.clone(),
-        subject: Subject {
-            container: detection.container.map(str::to_owned),
-            key: detection.key.as_deref().map(str::to_owned),
-        },
-        message: format!("{} holds {article} {kind}{prefix}", detection.place),
-        fix: detection.fix.clone(),
-        digest: Some(digester.digest(detection.value.for_digest())),
-        fingerprint: fingerprints.map(|key| key.fingerprint(detection.value.for_digest())),
-        at_most: Action::Deny,
-    }
+    format!("{} holds {article} {kind}{prefix}", detection.place())
 }

@@ -25,10 +25,11 @@ impl Meter {
         true
     }
 
-    /// Something was left unread for another reason than the bytes.
-    pub(super) fn give_up(&mut self) {
-        self.ran_out = true;
-        self.left = 0;
+    /// Takes what has been done already, as far as there is something left: by itself it leaves nothing unread.
+    pub(super) fn charge(&mut self, bytes: usize) {
+        let bytes = bytes.min(self.left);
+        self.left -= bytes;
+        self.spent += bytes;
     }
 
     pub(super) fn spent(&self) -> usize {

@@ -3,7 +3,6 @@
 //! Owns the order of the layers, the budget and the reporting. Knows nothing of where strings stand in an object (`surfaces`), nor
 //! how a layer decides.
 
-use std::borrow::Cow;
 use std::ops::Range;
 
 use super::classify::{self, Manner};
@@ -11,12 +10,9 @@ use super::leads::{self, Lead};
 use super::meter::Meter;
 use super::site::Site;
 use super::{
-    Certainty, Detection, Kind, Options, Scanned, Secret, Surface, Value, assignment, encoded, expression, fix,
-    placeholder, shell, structured, tokens, urls,
+    Certainty, Detection, Kind, Options, Scanned, Secret, Surface, Value, assignment, encoded, expression, placeholder,
+    shell, structured, tokens, urls,
 };
-
-/// More findings help nobody, and each costs an allocation or five.
-const MAX_REPORTS: usize = 256;
 
 /// What a lead costs beside the pass that found it, in bytes of plain scanning.
 const LEAD: usize = 8;
@@ -26,6 +22,8 @@ const NAME: usize = 112;
 const VALUE: usize = 512;
 /// What taking a command apart costs.
 const COMMAND: usize = 512;
+/// What a detection costs beside: checks that only a secret goes through to their end, and what whoever is told of it remembers.
+const REPORT: usize = 768;
 
 /// Strings shorter than the shortest URL with a password hold nothing that layers A to C know.
 const SHORTEST: usize = 8;
@@ -35,7 +33,6 @@ pub(super) struct Scanner<'f> {
     options: &'f Options,
     object: &'f str,
     meter: Meter,
-    reported: usize,
     found: &'f mut dyn FnMut(Detection<'_>),
 }
 
@@ -56,7 +53,7 @@ struct Reading<'t> {
 
 impl<'f> Scanner<'f> {
     pub(super) fn new(options: &'f Options, object: &'f str, found: &'f mut dyn FnMut(Detection<'_>)) -> Self {
-        Scanner { options, object, meter: Meter::new(options.budget), reported: 0, found }
+        Scanner { options, object, meter: Meter::new(options.budget), found }
     }
 
     pub(super) fn finish(self) -> Scanned {
@@ -70,7 +67,7 @@ impl<'f> Scanner<'f> {
 
     /// A name and its value, judged by all layers. Whether something was found.
     pub(super) fn pair(&mut self, site: &Site<'_>, key: &str, value: &str, manner: Manner) -> bool {
-        if value.is_empty() || is_for_browsers(key, value) {
+        if value.is_empty() || self.meter.ran_out() || is_for_browsers(key, value) {
             return false;
         }
         if self.text(site, value) || self.decoded(site, value) {
@@ -85,6 +82,9 @@ impl<'f> Scanner<'f> {
             return false;
         }
         let value = literal(value);
+        if !self.meter.spend(NAME + weighing(value.len())) {
+            return false;
+        }
         let Some(secret) = named(key, value, manner) else { return false };
         self.report(site, None, None, value, secret);
         true
@@ -119,8 +119,7 @@ impl<'f> Scanner<'f> {
             }
             // The table's entry has to be looked at, and may be one of several with the same keyword.
             let entry = if matches!(lead, Lead::Token(_)) { LEAD } else { 0 };
-            if !self.meter.spend(LEAD + entry) || self.reported >= MAX_REPORTS {
-                self.meter.give_up();
+            if !self.meter.spend(LEAD + entry) {
                 break;
             }
             match lead {
@@ -145,8 +144,7 @@ impl<'f> Scanner<'f> {
         let mut on = Reading { site, text, taken: 0, named: 0, line: (0, 1), several: None, found: false };
         if self.meter.spend(text.len()) {
             for range in super::hashes::of(text) {
-                if self.reported >= MAX_REPORTS {
-                    self.meter.give_up();
+                if !self.meter.spend(LEAD) {
                     break;
                 }
                 self.report_in(&mut on, None, range, super::hashes::SECRET);
@@ -177,7 +175,8 @@ impl<'f> Scanner<'f> {
         if !self.meter.spend(weighing(found.value.len())) {
             return;
         }
-        let (Some(key), Some(value)) = (on.text.get(found.key.clone()), on.text.get(found.value.clone())) else {
+        let content = on.text;
+        let (Some(key), Some(value)) = (content.get(found.key.clone()), content.get(found.value.clone())) else {
             return;
         };
         if is_for_browsers(key, value) {
@@ -195,8 +194,7 @@ impl<'f> Scanner<'f> {
         let manner = if whole { Manner::Field } else { found.manner };
         let Some((range, secret)) = self.weigh(key, value, manner) else { return };
         let range = found.value.start + range.start..found.value.start + range.end;
-        let key = key.to_owned();
-        self.report_in(on, Some(&key), range, secret);
+        self.report_in(on, Some(key), range, secret);
         on.taken = on.taken.max(found.value.end);
     }
 
@@ -293,28 +291,23 @@ impl<'f> Scanner<'f> {
     }
 
     fn report(&mut self, site: &Site<'_>, inner: Option<&str>, line: Option<usize>, value: &str, secret: Secret) {
-        self.reported += 1;
+        self.meter.charge(REPORT);
         // A wrong checksum is a reason to doubt a bare token, not one that its name gives away.
         let bare = || inner.is_none() && site.key.is_none_or(|key| classify::head(key).is_none());
         let doubtful = secret.doubtful && bare();
         let certainty = if self.options.trust_checksums && doubtful { Certainty::Weak } else { secret.certainty };
-        let key = match (site.key, inner) {
-            (Some(key), Some(inner)) if key != inner => Some(Cow::Owned(format!("{key}/{inner}"))),
-            (None, Some(inner)) => Some(Cow::Borrowed(inner)),
-            (key, _) => key.map(Cow::Borrowed),
-        };
         (self.found)(Detection {
-            pointer: site.path.pointer(),
             container: site.container,
-            key,
             surface: site.surface,
-            place: site.say(line, inner),
             value: Value(value),
             kind: secret.kind,
             known_prefix: secret.prefix,
             certainty,
             doubtful,
-            fix: fix::of(secret.kind, certainty, site, inner, self.object),
+            site,
+            inner,
+            line,
+            object: self.object,
         });
     }
 }
@@ -342,7 +335,7 @@ fn follow(text: &str, lead: Lead, hit: &Range<usize>, meter: &mut Meter) -> Opti
 
 /// What it costs to weigh a value of so many bytes: the shortest are told at once.
 fn weighing(bytes: usize) -> usize {
-    bytes + if bytes < 4 { 96 } else { VALUE }
+    4 * bytes + if bytes < 4 { 96 } else { VALUE }
 }
 
 /// Whether a key of Google's, whose form is the same for servers and for pages, is meant for pages by its name.

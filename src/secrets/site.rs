@@ -7,13 +7,13 @@ use crate::tree;
 use super::Surface;
 
 /// The way from the object's root, as a chain of steps on the stack.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Path<'a> {
     parent: Option<&'a Path<'a>>,
     step: Step<'a>,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 enum Step<'a> {
     Root,
     Key(&'a str),
@@ -76,7 +76,7 @@ impl<'a> Path<'a> {
 }
 
 /// Where a string stands.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Site<'a> {
     pub(super) path: &'a Path<'a>,
     pub(super) surface: Surface,

@@ -48,7 +48,7 @@ const SKIPPED_FIELDS: &[&str] = &[
 ];
 
 /// The last of what kubectl was given, verbatim: the live fields are judged, and the author cannot edit this.
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// The label of the pods that cert-manager makes, in their user's namespace, to answer a challenge over HTTP.
 const SOLVER: &str = "acme.cert-manager.io/http01-solver";

@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
-use super::marks::Place;
+use super::marks::{Marks, Place};
 use super::{File, Problem};
+use crate::tree::Node;
+use crate::workload::{self, Workload};
 
 /// A file of a chart's templates folder with an action in it: even where it happens to be YAML, it is not what Helm will send.
 pub(super) fn unrendered(file: &File, text: &str) -> Option<Problem> {
@@ -17,6 +19,41 @@ pub(super) fn unrendered(file: &File, text: &str) -> Option<Problem> {
 pub(super) fn unparsable(file: &File, text: &str) -> Option<Problem> {
     let place = first_action(text)?;
     Some(problem(file, file.path.as_deref().and_then(chart_of)).at(place))
+}
+
+/// A pod, or a template of one, with an action where no API server takes braces: who quotes his actions writes YAML, too. Elsewhere they
+/// may be meant: Argo, Prometheus and Grafana write theirs the same way.
+pub(super) fn quoted(file: &File, group: &str, kind: &str, tree: &Node<'_>, marks: &Marks) -> Option<Problem> {
+    let kind = workload::kind(group, kind).filter(|kind| kind.pod.is_some())?;
+    let pointer = quoted_action(&Workload::new(kind, tree))?;
+    Some(problem(file, file.path.as_deref().and_then(chart_of)).at(marks.place(tree, &pointer)))
+}
+
+/// Where in names, images and quantities the first action stands.
+fn quoted_action(workload: &Workload<'_>) -> Option<String> {
+    let metadata = workload.object.get("metadata");
+    let named =
+        ["name", "generateName", "namespace"].into_iter().find(|field| is_action(metadata.and_then(|m| m.get(field))));
+    if let Some(field) = named {
+        return Some(format!("/metadata/{field}"));
+    }
+    workload.pod()?.containers().find_map(|container| {
+        if is_action(container.node().get("image")) {
+            return Some(container.pointer("/image"));
+        }
+        let resources = container.node().get("resources")?;
+        let side = ["limits", "requests"]
+            .into_iter()
+            .find(|side| resources.entries(side).any(|(_, quantity)| is_action(Some(quantity))))?;
+        Some(container.pointer(&format!("/resources/{side}")))
+    })
+}
+
+/// Whether a text holds `{{ … }}`, but not `${{ … }}`, which others use.
+fn is_action(node: Option<&Node<'_>>) -> bool {
+    let text = node.and_then(Node::as_str).unwrap_or_default();
+    let Some(end) = text.rfind("}}") else { return false };
+    text.match_indices("{{").any(|(at, _)| at < end && !text[..at].ends_with('$'))
 }
 
 /// A chart's folder, met on the way through folders.

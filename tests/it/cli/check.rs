@@ -154,6 +154,50 @@ fn helm_templates_are_recognised() {
     assert!(braces.err.contains("helm template RELEASE CHART"), "{}", braces.err);
 }
 
+/// Templates that quote their actions are YAML.
+#[test]
+fn quoted_helm_templates_are_recognised() {
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: p\nspec:\n  containers:\n    - name: c\n      image: i\n      resources:\n        limits: {cpu: 1, memory: 1Gi}\n";
+    let deployment = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\nspec:\n  template:\n    spec:\n      initContainers: [{name: i, image: \"{{ .Values.image }}:{{ .Values.tag }}\"}]\n".to_owned();
+    let list = |text: &str| format!("apiVersion: v1\nkind: List\nitems:\n  - {}", text.replace('\n', "\n    "));
+    let named = pod.replace("name: p", "name: \"{{ .Release.Name }}-web\"");
+    let here = folder(&[]);
+    for (text, place) in [
+        (named.clone(), "4:3"),
+        (pod.replace("name: p", "generateName: '{{ .Release.Name }}-'"), "4:3"),
+        (pod.replace("name: p", "name: p\n  namespace: '{{ .Release.Namespace }}'"), "5:3"),
+        (pod.replace("image: i", "image: \"{{ .Values.image.repository }}\""), "8:7"),
+        (pod.replace("cpu: 1", "cpu: \"{{ .Values.cpu }}\""), "10:9"),
+        (deployment, "7:34"),
+        (list(&named), "7:7"),
+        (format!("{pod}---\n{named}---\n{named}---\na: {{{{ x }}}}\n"), "15:3"),
+    ] {
+        for command in ["check", "mutate", "review"] {
+            let run = run(here.path(), &[command, "-"], &text);
+            assert_eq!(run.code, 2, "{text}\n{}{}", run.out, run.err);
+            let said = format!("stdin:{place}: is a Helm template that has not been rendered");
+            assert!(run.err.contains(&said), "{place}: {}", run.err);
+            assert_eq!(run.err.matches(&format!("helm template RELEASE CHART | supercargo {command} -")).count(), 1);
+            assert!(!run.err.contains("quantity"), "{}", run.err);
+        }
+    }
+    // Braces where somebody else may read them, and braces of another language.
+    let level = "env: [{name: LEVEL, value: \"{{ .Values.level }}\"}]\n      resources";
+    for text in [
+        pod.replace("resources", level),
+        pod.replace("image: i", "image: i\n      args: [\"{{ with secret }}x{{ end }}\"]"),
+        pod.replace("image: i", "image: \"${{ values.image }}\""),
+        pod.replace("name: p", "name: p\n  annotations: {a: \"{{ .x }}\"}"),
+        "apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nmetadata: {name: \"{{workflow.name}}\"}\nspec: {templates: [{container: {image: \"{{inputs.image}}\"}}]}\n".to_owned(),
+        "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {name: a}\nspec: {template: {metadata: {name: \"{{cluster}}-app\"}}}\n".to_owned(),
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {pod.yaml: \"kind: Pod, image: '{{ x }}'\"}\n".to_owned(),
+        format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: c}}\ndata:\n  pod.yaml: |\n    {}", named.replace('\n', "\n    ")),
+    ] {
+        let run = run(here.path(), &["check", "-"], &text);
+        assert!(run.code < 2 && !run.err.contains("Helm"), "{text}\n{}", run.err);
+    }
+}
+
 #[test]
 fn documents_are_facts_for_each_other_in_any_order() {
     let range = "apiVersion: v1\nkind: LimitRange\nmetadata: {name: l}\nspec: {limits: [{type: Container, default: {memory: 1Gi}}]}\n";
@@ -186,13 +230,13 @@ fn exit_codes_follow_what_was_asked() {
 #[test]
 fn unreadable_input_is_named() {
     let here = folder(&[]);
-    std::fs::write(here.path().join("latin.yaml"), b"apiVersion: v1\nkind: \xe9\n").unwrap();
+    std::fs::write(here.path().join("latin.yaml"), b"apiVersion: v1\nkind: \xc3\xa9 \xe9\n").unwrap();
     std::fs::write(here.path().join("bom.yaml"), format!("\u{feff}{BARE}")).unwrap();
     let file = std::fs::File::create(here.path().join("huge.yaml")).unwrap();
     file.set_len(65 * 1024 * 1024).unwrap();
     let run = run(here.path(), &["check", "."], "");
     assert_eq!(run.code, 2);
-    assert!(run.err.contains("latin.yaml:2:1: is not UTF-8 text"), "{}", run.err);
+    assert!(run.err.contains("latin.yaml:2:9: is not UTF-8 text"), "{}", run.err);
     assert!(run.err.contains("huge.yaml: is larger than 64 MiB"), "{}", run.err);
     assert!(run.out.contains("bom.yaml:6:7 (Pod default/bare)"), "{}", run.out);
 }

@@ -20,7 +20,22 @@ fn manifests() -> Vec<(&'static str, String)> {
     });
     let other =
         format!("apiVersion: example.com/v1\nkind: Widget\nmetadata: {{name: w}}\nspec: {{password: {SECRET}}}\n");
+    // What kubectl leaves behind, in a pod that a diff is printed of.
+    let applied = format!(
+        "apiVersion: v1\nkind: Namespace\nmetadata: {{name: scans, labels: {{supercargo.dev/scans: \"true\"}}}}\n---\n\
+         apiVersion: v1\nkind: Pod\nmetadata:\n  name: b\n  namespace: scans\n  labels: {{app.kubernetes.io/component: scan}}\n  annotations:\n    \
+         supercargo.dev/source: a\n    kubectl.kubernetes.io/last-applied-configuration: |\n      \
+         {{\"spec\":{{\"containers\":[{{\"env\":[{{\"name\":\"DB_PASSWORD\",\"value\":\"{SECRET}\"}}]}}]}}}}\nspec:\n  restartPolicy: Never\n  \
+         containers: [{{name: c, image: i}}]\n"
+    );
+    // More findings than a refusal names, in front of it.
+    let decoys: String = (0..300).map(|_| "        - {name: A, value: pass=word}\n").collect();
+    let last = format!("        - name: DB_PASSWORD\n          value: {SECRET}\n");
+    let behind = pod.replace(&last, &format!("{decoys}{last}"));
+    assert_ne!(behind, pod);
     vec![
+        ("applied.yaml", applied),
+        ("behind.yaml", behind),
         ("pod.yaml", pod.clone()),
         ("config.yaml", config),
         ("job.yaml", job),
@@ -71,6 +86,12 @@ fn a_known_secret_is_in_no_output() {
             assert!(!text.contains(SECRET), "{command:?} prints the secret: {text}");
         }
     }
+    for command in [&["mutate", "applied.yaml"][..], &["review", "-o", "text", "--mutate", "applied.yaml"]] {
+        let run = run(here.path(), command, "");
+        assert!(run.out.contains("(a copy of the manifest: not shown)"), "{command:?} shows no copy: {}", run.out);
+    }
+    let all = run(here.path(), &["mutate", "--show-secrets", "-o", "json", "applied.yaml"], "");
+    assert!(all.out.contains(SECRET), "{}", all.out);
     // It was there to be found.
     let found = run(here.path(), &["check", "pod.yaml", "config.yaml", "job.yaml", "other.yaml"], "");
     assert!(found.out.matches("[embedded-secret]").count() >= 6, "{}", found.out);

@@ -182,3 +182,107 @@ fn a_wrong_checksum_excuses_a_bare_token_where_a_policy_says_so() {
     guard("{trustChecksums: true}").validate(&under("SETTING")).assert_warned(&[&pointer]);
     guard("{trustChecksums: true}").validate(&under("GITHUB_TOKEN")).assert_refused(&[&pointer]);
 }
+
+// === more than are listed ===
+
+/// A ConfigMap of lines.
+fn lines(lines: impl IntoIterator<Item = String>) -> Value {
+    config_map(&lines.into_iter().collect::<Vec<_>>().join("\n"))
+}
+
+fn weak(count: usize) -> impl Iterator<Item = String> {
+    (0..count).map(|n| format!("a{n}.password=changeme"))
+}
+
+fn certain(range: std::ops::Range<usize>) -> impl Iterator<Item = String> {
+    range.map(|n| format!("s{n}.password=Xy7{n}Kq9Zw"))
+}
+
+fn secret(value: &str) -> String {
+    format!("db.password={value}")
+}
+
+/// What is only warned about is no place to hide behind: not in a file, not in variables, not on UPDATE.
+#[test]
+fn no_number_of_weak_passwords_hides_a_secret() {
+    let repeated = || std::iter::repeat_n("password=changeme".to_owned(), 1000);
+    for decoys in [weak(1000).collect::<Vec<_>>(), repeated().collect()] {
+        let old = lines(decoys.iter().cloned());
+        let new = lines(decoys.iter().cloned().chain([secret(ONE)]));
+        for review in [Review::create(new.clone()), Review::update(old, new)] {
+            let answer = shop().validate(&review);
+            answer.assert_refused(&["embedded-secret /data/db.password"]);
+            assert!(answer.message().contains("line 1001 of key"), "{}", answer.message());
+            assert!(answer.outcome.verdicts.iter().all(|verdict| verdict.finding.rule != "too-large-to-judge"));
+        }
+    }
+    let mut env: Vec<_> = (0..1000).map(|n| json!({"name": format!("A{n}"), "value": "pass=word"})).collect();
+    env.push(json!({"name": "DB_PASSWORD", "value": ONE}));
+    shop()
+        .validate(&Review::create(with(good_deployment(), ENV, json!(env))))
+        .assert_refused(&[&format!("embedded-secret {ENV}/1000/value")]);
+}
+
+/// "a new secret does not hide behind an old one", and what was there stays changeable, however many there are.
+#[test]
+fn the_ratchet_knows_each_of_many_secrets() {
+    let old = lines(certain(0..400));
+    let allowed = |new: Value| shop().validate(&Review::update(old.clone(), new)).allowed();
+    assert!(!shop().validate(&Review::create(old.clone())).allowed());
+    assert!(allowed(with(old.clone(), "/metadata/labels/a", json!("b"))));
+    // One less, at the beginning and at the end; the other way round.
+    assert!(allowed(lines(certain(1..400))));
+    assert!(allowed(lines(certain(0..399))));
+    assert!(allowed(lines(certain(200..400).chain(certain(0..200)))));
+    // One more, at the beginning, in the middle and at the end; one instead of another; one more than are listed.
+    for at in [0, 256, 300, 400] {
+        assert!(!allowed(lines(certain(0..at).chain([secret(ONE)]).chain(certain(at..400)))), "{at}");
+    }
+    for at in [0, 256, 399] {
+        assert!(!allowed(lines(certain(0..at).chain([secret(ONE)]).chain(certain(at + 1..400)))), "{at}");
+    }
+    let few = lines(certain(0..256));
+    assert!(!shop().validate(&Review::update(few, lines(certain(0..257)))).allowed());
+}
+
+/// Where a policy refuses weak passwords, the same holds of them.
+#[test]
+fn many_weak_passwords_are_refused_and_ratchet() {
+    let world =
+        World::new(&["{kind: GuardPolicy, spec: {rules: {weak-credential: {action: Deny}}}}"]).in_namespace("shop");
+    let old = lines(weak(400));
+    let answer = world.validate(&Review::create(old.clone()));
+    assert!(answer.message().contains("refused, 257 findings"), "{}", answer.message());
+    let last = &answer.outcome.verdicts[256].finding;
+    assert_eq!(last.message, "more well-known passwords than are listed: 144 besides");
+    assert!(world.validate(&Review::update(old.clone(), with(old.clone(), "/data/colour", json!("red")))).allowed());
+    assert!(!world.validate(&Review::update(old, lines(weak(401)))).allowed());
+}
+
+/// An Exemption for some keys covers none of those that are not listed; one for the object covers all.
+#[test]
+fn an_exemption_for_keys_opens_nothing_behind_them() {
+    let world = |keys: &str| {
+        let exemption = format!(
+            "{{kind: Exemption, metadata: {{name: e}}, spec: {{owner: t, reason: r, expires: '2027-01-01', rules: [embedded-secret], match: {{namespaces: [shop]{keys}}}}}}}"
+        );
+        World::new(&[BUILT_IN[0], &exemption]).in_namespace("shop")
+    };
+    let review = Review::create(lines(certain(0..400).chain([secret(ONE)])));
+    world(", keys: ['*/s*.password']").validate(&review).assert_refused(&["embedded-secret "]);
+    assert!(world("").validate(&review).allowed());
+}
+
+/// What one policy does not count takes no place in the list of another.
+#[test]
+fn hashes_that_nobody_minds_hide_no_secret() {
+    let users = (100..500).map(|n| format!("u{n}:{}", hash().replace("Zk3", &n.to_string())));
+    let file = lines(users.chain([secret(ONE)]));
+    World::new(&[
+        "{kind: GuardPolicy, spec: {rules: {embedded-secret: {passwordHashes: true, action: Warn}}}}",
+        "{kind: GuardPolicy, spec: {rules: {embedded-secret: {}}}}",
+    ])
+    .in_namespace("shop")
+    .validate(&Review::create(file))
+    .assert_refused(&["embedded-secret /data/db.password"]);
+}
