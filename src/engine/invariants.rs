@@ -147,8 +147,9 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn becomes(original: Value, edited: Value, limits: Value) -> Result<(), String> {
-        let [original, edited, range] = [original, edited, json!({"spec": {"limits": limits}})].map(Node::from);
+    fn becomes(original: &Value, edited: &Value, limits: &Value) -> Result<(), String> {
+        let range = json!({"spec": {"limits": limits}});
+        let [original, edited, range] = [original, edited, &range].map(Node::from);
         kept(&Pod::new("", &original), &Pod::new("", &edited), &LimitRange::read(&range))
     }
 
@@ -201,9 +202,9 @@ mod tests {
                 "PersistentVolumeClaim p-v would be claimed and made",
             ),
         ] {
-            let found = becomes(json!({}), edited.clone(), json!([])).err().unwrap_or_default();
+            let found = becomes(&json!({}), &edited, &json!([])).err().unwrap_or_default();
             assert!(found.contains(expected) && found.is_empty() == expected.is_empty(), "{edited}: {found}");
-            assert_eq!(becomes(edited.clone(), edited, json!([])), Ok(()), "it was like that before");
+            assert_eq!(becomes(&edited, &edited, &json!([])), Ok(()), "it was like that before");
         }
     }
 
@@ -211,7 +212,7 @@ mod tests {
     fn bounds_of_limit_ranges_are_known() {
         let pod = |second: Value| json!({"spec": {"containers": [{"name": "a", "resources": {"limits": {"cpu": "500m"}}}, {"name": "b", "resources": second}]}});
         let edited = pod(json!({"limits": {"cpu": "1"}, "requests": {"cpu": "250m"}}));
-        let found = |limits: Value| becomes(pod(json!({})), edited.clone(), limits).err().unwrap_or_default();
+        let found = |limits: Value| becomes(&pod(json!({})), &edited, &limits).err().unwrap_or_default();
         assert_eq!(found(json!([{"type": "Pod", "max": {"cpu": "1500m"}}])), "");
         assert!(found(json!([{"type": "Pod", "max": {"cpu": "1"}}])).starts_with("maximum cpu usage per Pod is 1"));
         assert!(found(json!([{"type": "Pod", "maxLimitRequestRatio": {"cpu": "1"}}])).contains("ratio of cpu per Pod"));

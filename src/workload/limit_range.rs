@@ -159,25 +159,25 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// What a container asks for that says this, when the API server has filled in the rest: a limit is a request, too, and
-    /// then the LimitRanges speak.
-    pub fn completed(
-        request: Option<Quantity>,
-        limit: Option<Quantity>,
-        resource: &str,
-        ranges: &[LimitRange],
-    ) -> Asked {
+    /// What a container without anything gets from the LimitRanges.
+    pub fn given(ranges: &[LimitRange], resource: &str) -> Asked {
         let given = |map| given(ranges, map, resource).map(|(_, amount)| amount);
-        let asked = Asked {
-            request: request.or(limit).or_else(|| given(|range| &range.default_request)),
-            limit: limit.or_else(|| given(|range| &range.default)),
-        };
-        Asked { request: asked.request.map(Quantity::in_millis), limit: asked.limit.map(Quantity::in_millis) }
+        Asked { request: given(|range| &range.default_request), limit: given(|range| &range.default) }
     }
 
-    fn of(container: &Container<'_>, resource: &str, ranges: &[LimitRange]) -> Asked {
-        let [request, limit] = written(container, resource);
-        Asked::completed(request, limit, resource, ranges)
+    /// What a container asks for that says this, when the API server has filled in the rest: a limit is a request, too, and
+    /// then the LimitRanges speak.
+    #[must_use]
+    pub fn completed(self, given: Asked) -> Asked {
+        let request = self.request.or(self.limit).or(given.request);
+        let limit = self.limit.or(given.limit);
+        Asked { request: request.map(Quantity::in_millis), limit: limit.map(Quantity::in_millis) }
+    }
+
+    /// What stands in a container, where it can be read.
+    pub fn written(container: &Container<'_>, resource: &str) -> Asked {
+        let written = |side| quantity(container.resource(side, resource)?).ok();
+        Asked { request: written("requests"), limit: written("limits") }
     }
 
     /// What a pod asks for whose containers ask for this, in their order.
@@ -205,18 +205,15 @@ fn as_float(amount: Quantity) -> f64 {
     amount.millis() as f64
 }
 
-/// Request and limit as they stand in a container, where they can be read.
-pub fn written(container: &Container<'_>, resource: &str) -> [Option<Quantity>; 2] {
-    resources::SIDES.map(|side| quantity(container.resource(side, resource)?).ok())
-}
-
 /// Every bound that the pod is not within, in words that do not depend on how far.
 pub fn broken(pod: &Pod<'_>, ranges: &[LimitRange]) -> Vec<String> {
     let mut broken = Vec::new();
     let containers = || pod.containers().filter(|container| container.role() != Role::Ephemeral);
     for range in ranges {
         for resource in range.bounded() {
-            let asked = containers().map(|container| (container, Asked::of(&container, resource, ranges)));
+            let given = Asked::given(ranges, resource);
+            let asked =
+                containers().map(|container| (container, Asked::written(&container, resource).completed(given)));
             match range.scope {
                 Scope::Container => {
                     for (container, asked) in asked {
@@ -245,12 +242,12 @@ mod tests {
 
     use super::*;
 
-    fn ranges(limits: serde_json::Value) -> Vec<LimitRange> {
+    fn ranges(limits: &serde_json::Value) -> Vec<LimitRange> {
         LimitRange::read(&Node::from(json!({"metadata": {"name": "l"}, "spec": {"limits": limits}})))
     }
 
     #[track_caller]
-    fn says(limits: serde_json::Value, spec: serde_json::Value) -> String {
+    fn says(limits: &serde_json::Value, spec: &serde_json::Value) -> String {
         let tree = Node::from(json!({"spec": spec}));
         broken(&Pod::new("", &tree), &ranges(limits)).join("; ")
     }
@@ -262,7 +259,7 @@ mod tests {
 
     #[test]
     fn entries_of_containers_and_pods_are_read() {
-        let ranges = ranges(json!([
+        let ranges = ranges(&json!([
             {"type": "Container", "max": {"cpu": 2}},
             {"type": "Pod", "max": {"cpu": "9"}, "default": {"cpu": "1"}},
             {"type": "PersistentVolumeClaim", "max": {"storage": "1Gi"}},
@@ -276,41 +273,41 @@ mod tests {
     fn a_pod_is_bounded_by_what_its_containers_ask_together() {
         let max = json!([{"type": "Pod", "max": {"cpu": "1"}}]);
         let two = |second: serde_json::Value| json!({"containers": [cpu("", "500m"), second]});
-        assert_eq!(says(max.clone(), two(cpu("", "500m"))), "");
-        assert_eq!(says(max.clone(), two(cpu("", ""))), "", "no limit is no part of the sum");
+        assert_eq!(says(&max, &two(cpu("", "500m"))), "");
+        assert_eq!(says(&max, &two(cpu("", ""))), "", "no limit is no part of the sum");
         let broken = "maximum cpu usage per Pod is 1 (LimitRange l)";
-        assert_eq!(says(max.clone(), two(cpu("", "501m"))), broken);
-        assert_eq!(says(max.clone(), json!({"containers": [cpu("", "")]})), broken, "a limit has to be there");
+        assert_eq!(says(&max, &two(cpu("", "501m"))), broken);
+        assert_eq!(says(&max, &json!({"containers": [cpu("", "")]})), broken, "a limit has to be there");
         // 0.4 m is stored as 1 m.
-        assert_eq!(says(max.clone(), two(cpu("", "500.4m"))), broken);
+        assert_eq!(says(&max, &two(cpu("", "500.4m"))), broken);
         // Init containers run one after the other, sidecars beside them.
         let with = |init: serde_json::Value| json!({"containers": [cpu("", "500m")], "initContainers": init});
-        assert_eq!(says(max.clone(), with(json!([cpu("", "1"), cpu("", "1")]))), "");
+        assert_eq!(says(&max, &with(json!([cpu("", "1"), cpu("", "1")]))), "");
         let mut sidecar = cpu("", "500m");
         sidecar["restartPolicy"] = json!("Always");
-        assert_eq!(says(max.clone(), with(json!([sidecar, cpu("", "500m")]))), "");
-        assert_eq!(says(max.clone(), with(json!([sidecar, cpu("", "501m")]))), broken);
+        assert_eq!(says(&max, &with(json!([sidecar, cpu("", "500m")]))), "");
+        assert_eq!(says(&max, &with(json!([sidecar, cpu("", "501m")]))), broken);
         // Resources of the pod stand for its containers'.
         let whole =
             json!({"containers": [cpu("", "2")], "resources": {"limits": {"cpu": "1"}, "requests": {"cpu": "1"}}});
-        assert_eq!(says(max, whole), "");
+        assert_eq!(says(&max, &whole), "");
     }
 
     #[test]
     fn minimum_and_ratio() {
         let min = json!([{"type": "Pod", "min": {"cpu": "1"}}]);
         let one = |container: serde_json::Value| json!({"containers": [container]});
-        assert_eq!(says(min.clone(), one(cpu("1", ""))), "");
+        assert_eq!(says(&min, &one(cpu("1", ""))), "");
         let broken = "minimum cpu usage per Pod is 1 (LimitRange l)";
-        assert_eq!(says(min.clone(), one(cpu("", ""))), broken);
-        assert_eq!(says(min.clone(), json!({"containers": [cpu("1", ""), cpu("", "500m")]})), broken, "limits, too");
+        assert_eq!(says(&min, &one(cpu("", ""))), broken);
+        assert_eq!(says(&min, &json!({"containers": [cpu("1", ""), cpu("", "500m")]})), broken, "limits, too");
         let ratio = |most: &str| json!([{"type": "Container", "maxLimitRequestRatio": {"cpu": most}}]);
-        assert_eq!(says(ratio("2"), one(cpu("500m", "1"))), "");
+        assert_eq!(says(&ratio("2"), &one(cpu("500m", "1"))), "");
         let broken = "container c: maximum limit to request ratio of cpu per Container is 2 (LimitRange l)";
         for container in [cpu("499m", "1"), cpu("1", ""), cpu("", ""), cpu("0", "1")] {
-            assert_eq!(says(ratio("2"), one(container)), broken);
+            assert_eq!(says(&ratio("2"), &one(container)), broken);
         }
-        assert_eq!(says(ratio("1.5"), one(cpu("1", "1500m"))), "");
+        assert_eq!(says(&ratio("1.5"), &one(cpu("1", "1500m"))), "");
     }
 
     #[test]
@@ -319,7 +316,7 @@ mod tests {
             {"type": "Container", "default": {"cpu": "600m"}, "defaultRequest": {"cpu": "100m"}},
             {"type": "Pod", "max": {"cpu": "1"}},
         ]);
-        assert_eq!(says(limits.clone(), json!({"containers": [cpu("", "400m"), cpu("", "")]})), "");
-        assert_ne!(says(limits, json!({"containers": [cpu("", "500m"), cpu("", "")]})), "");
+        assert_eq!(says(&limits, &json!({"containers": [cpu("", "400m"), cpu("", "")]})), "");
+        assert_ne!(says(&limits, &json!({"containers": [cpu("", "500m"), cpu("", "")]})), "");
     }
 }

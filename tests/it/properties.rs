@@ -42,7 +42,9 @@ fn case(dice: &mut Dice<'_>) -> Case {
     let mut world = World::from_values(Vec::new());
     world.policies = policies;
     let ranges: Vec<Value> = (0..dice.below(3)).map(|_| objects::limit_range(dice)).collect();
-    ranges.iter().for_each(|range| world.learns(range.clone()));
+    for range in &ranges {
+        world.learns(range.clone());
+    }
     if dice.one_in(4) {
         world.namespace.claims = Some(Vec::new());
     }

@@ -5,7 +5,7 @@
 
 use super::{Gap, Meant};
 use crate::quantity::{Quantity, parse};
-use crate::workload::limit_range::{Asked, Bound, LimitRange, Scope, given, written};
+use crate::workload::limit_range::{Asked, Bound, LimitRange, Scope, given};
 use crate::workload::resources::{quantity, text};
 use crate::workload::{Pod, Role};
 
@@ -37,8 +37,8 @@ pub(super) fn fit(pod: &Pod<'_>, gaps: &mut Vec<Gap<'_, '_>>, ranges: &[LimitRan
 enum Cap {
     /// None.
     Nothing,
-    /// Limits of at most so many steps.
-    Steps(u64),
+    /// Limits of at most so much.
+    At(Quantity),
     /// All.
     Default,
 }
@@ -46,7 +46,7 @@ enum Cap {
 /// A container's part of what the pod asks for.
 struct Part {
     role: Role,
-    written: [Option<Quantity>; 2],
+    written: Asked,
     gap: Option<New>,
 }
 
@@ -88,12 +88,13 @@ fn least(gap: &Gap<'_, '_>, ranges: &[LimitRange]) -> Option<Meant> {
 struct Sum<'s, 't> {
     pod: &'s Pod<'t>,
     resource: &'s str,
-    ranges: &'s [LimitRange],
+    /// What the LimitRanges give to a container.
+    given: Asked,
     parts: Vec<Part>,
 }
 
 impl<'s, 't> Sum<'s, 't> {
-    fn of(pod: &'s Pod<'t>, resource: &'s str, gaps: &[Gap<'_, '_>], ranges: &'s [LimitRange]) -> Self {
+    fn of(pod: &'s Pod<'t>, resource: &'s str, gaps: &[Gap<'_, '_>], ranges: &[LimitRange]) -> Self {
         let containers = pod.containers().filter(|container| container.role() != Role::Ephemeral);
         let mut of_resource = gaps.iter().enumerate().filter(|(_, gap)| gap.resource == resource).peekable();
         let parts = containers
@@ -101,10 +102,10 @@ impl<'s, 't> Sum<'s, 't> {
                 // Gaps are in the order of the containers.
                 let gap = of_resource.next_if(|(_, gap)| gap.container.is(&container));
                 let gap = gap.map(|(index, gap)| New::of(index, gap, ranges));
-                Part { role: container.role(), written: written(&container, resource), gap }
+                Part { role: container.role(), written: Asked::written(&container, resource), gap }
             })
             .collect();
-        Sum { pod, resource, ranges, parts }
+        Sum { pod, resource, given: Asked::given(ranges, resource), parts }
     }
 
     /// The bounds that the pod is not within, each with the place of its LimitRange.
@@ -118,21 +119,22 @@ impl<'s, 't> Sum<'s, 't> {
     }
 
     fn asked(&self, part: &Part, cap: Cap) -> Asked {
-        let [mut request, mut limit] = part.written;
+        let Asked { mut request, mut limit } = part.written;
         if let Some(new) = part.gap.as_ref().filter(|_| !matches!(cap, Cap::Nothing)) {
             request = request.or(new.request);
             limit = limit.or(new.limit.map(|limit| match cap {
-                Cap::Steps(steps) => new.lowered(limit, self.step(steps).1),
+                Cap::At(most) => new.lowered(limit, most),
                 _ => limit,
             }));
         }
-        Asked::completed(request, limit, self.resource, self.ranges)
+        Asked { request, limit }.completed(self.given)
     }
 
     /// The most steps with which the pod is within all bounds.
     fn lowered(&self, of_pods: &[&LimitRange]) -> Option<u64> {
         // The less the limits are, the better for a maximum and a ratio.
-        let too_much = |steps| self.broken(Cap::Steps(steps), of_pods).iter().any(|(_, bound)| *bound != Bound::Min);
+        let broken = |steps| self.broken(Cap::At(self.step(steps).1), of_pods);
+        let too_much = |steps| broken(steps).iter().any(|(_, bound)| *bound != Bound::Min);
         let limits = self.parts.iter().filter_map(|part| part.gap.as_ref()?.limit);
         let (mut fits, mut most) = (0, self.steps(limits.max()?));
         if too_much(fits) {
@@ -142,7 +144,7 @@ impl<'s, 't> Sum<'s, 't> {
             let middle = fits + (most - fits).div_ceil(2);
             if too_much(middle) { most = middle - 1 } else { fits = middle }
         }
-        self.broken(Cap::Steps(fits), of_pods).is_empty().then_some(fits)
+        broken(fits).is_empty().then_some(fits)
     }
 
     fn lower(&self, steps: u64, gaps: &mut [Gap<'_, '_>]) {
@@ -164,7 +166,8 @@ impl<'s, 't> Sum<'s, 't> {
     /// So many steps, as text and amount: millicores, or Mi.
     fn step(&self, steps: u64) -> (String, Quantity) {
         let (unit, larger, many) = if self.resource == "cpu" { ("m", "", 1000) } else { ("Mi", "Gi", 1024) };
-        let text = if steps % many == 0 { format!("{}{larger}", steps / many) } else { format!("{steps}{unit}") };
+        let text =
+            if steps.is_multiple_of(many) { format!("{}{larger}", steps / many) } else { format!("{steps}{unit}") };
         let amount = parse(&text).unwrap_or(Quantity::ZERO);
         (text, amount)
     }
