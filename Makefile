@@ -50,6 +50,15 @@ bench: ## The engine alone, then the server beside a bare TLS echo (docs/perform
 properties: ## 100,000 random pods through the mutators
 	PROPTEST_CASES=100000 $(CARGO) test --profile properties --locked --test it properties
 
+# Its advisories are no crate and lie on github.com, which not every machine reaches: `cargo deny check advisories` where it does.
+DENY := $(TARGET)/tools/cargo-deny-0.20.2
+.PHONY: deny
+deny: $(DENY)/bin/cargo-deny ## Licences, duplicates and sources of the dependencies, by deny.toml
+	$< --locked check --hide-inclusion-graph bans licenses sources
+
+$(DENY)/bin/cargo-deny:
+	$(CARGO) install --quiet --locked --debug --root $(DENY) cargo-deny@0.20.2
+
 .PHONY: generate
 generate: ## Rewrite what is made from the code: docs/rules.md, docs/policies.md, docs/cli.md
 	$(CARGO) run --locked --quiet --example reference -- docs
@@ -64,7 +73,7 @@ lint: ## Format check and clippy without warnings
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 
 .PHONY: ci
-ci: lint ## Everything CI runs
+ci: lint deny ## Everything CI runs
 	$(CARGO) check --locked --no-default-features
 	$(CARGO) check --locked --no-default-features --features server
 	$(MAKE) test

@@ -9,7 +9,7 @@ mod progress;
 mod report;
 mod seen;
 
-pub use file::{Batch, Group, Job, read, too_large};
+pub use file::{Batch, Group, Job, read, same_names, too_large, wrong_source};
 pub use jobs::{Key, Options, Planned, RUN_LABEL, plan};
 pub use progress::{Counts, Line, Progress, Summary};
 pub use report::{bar, commands, duration};

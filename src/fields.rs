@@ -63,6 +63,14 @@ impl Problems {
         }
     }
 
+    /// A namespace's name, in which `*` stands for any run of characters.
+    pub fn namespace_pattern(&mut self, at: &str, pattern: &str) {
+        let name = pattern.replace('*', "x");
+        if !is_domain(&name) || name.contains('.') || pattern.replace('*', "").len() > 63 {
+            self.add(at, format!("{pattern:?} is the name of no namespace: write lower-case letters, digits and '-', and '*' for any run of them"));
+        }
+    }
+
     /// A quantity that is not negative.
     pub fn quantity(&mut self, at: &str, text: &str) {
         match quantity::parse(text) {
@@ -276,6 +284,18 @@ mod tests {
         }
         problems.label_value("/x", "k", "has space");
         assert_eq!(problems.list().len(), bad_keys.len() + 1);
+    }
+
+    #[test]
+    fn patterns_can_match_some_namespace() {
+        let bad = ["", "Shop", "[a", "shop.a", "-*", "a b", "*_x", &"a".repeat(64)];
+        for (patterns, expected) in [(&["*", "kube-*", "*-a-*", "1", &"a".repeat(63)][..], 0), (&bad[..], bad.len())] {
+            let mut problems = Problems::default();
+            for pattern in patterns {
+                problems.namespace_pattern("/x", pattern);
+            }
+            assert_eq!(problems.list().len(), expected);
+        }
     }
 
     #[test]

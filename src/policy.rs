@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::tree::Node;
+use crate::tree::{Node, escape};
 
 mod exemption;
 mod guard;
@@ -26,6 +26,25 @@ pub const API_VERSION: &str = "supercargo.dev/v1alpha1";
 
 /// The three kinds.
 pub const KINDS: [&str; 3] = ["Exemption", "GuardPolicy", "PodProfile"];
+
+/// What `metadata` may hold: what people write, and what `kubectl get -o yaml` prints beside it. No namespace: our kinds are the
+/// cluster's.
+pub const METADATA: [&str; 14] = [
+    "name",
+    "labels",
+    "annotations",
+    "creationTimestamp",
+    "deletionGracePeriodSeconds",
+    "deletionTimestamp",
+    "finalizers",
+    "generateName",
+    "generation",
+    "managedFields",
+    "ownerReferences",
+    "resourceVersion",
+    "selfLink",
+    "uid",
+];
 
 /// The policies in force, compiled.
 #[derive(Clone, Debug, Default)]
@@ -147,6 +166,7 @@ impl PolicySet {
             }
         };
         problems.object_name("/metadata/name", &name);
+        check_metadata(&object.metadata, problems);
         if self.has(&object.kind, &name) {
             problems.add("/metadata/name", format!("there are two objects {}/{name}: rename one of them", object.kind));
             return;
@@ -221,6 +241,22 @@ impl PolicySet {
     /// The exemptions, in the order in which they were read.
     pub fn exemptions(&self) -> &[Exemption] {
         &self.exemptions
+    }
+}
+
+fn check_metadata(metadata: &serde_json::Map<String, Value>, problems: &mut Problems) {
+    for (key, value) in metadata.iter().filter(|(_, value)| !value.is_null()) {
+        let at = format!("/metadata/{}", escape(key));
+        match key.as_str() {
+            "namespace" => problems.add(at, "our kinds are the cluster's and have no namespace: leave it out"),
+            "labels" | "annotations" => {
+                fields::read::<BTreeMap<String, String>>(value.clone(), &at, problems);
+            }
+            key if METADATA.contains(&key) => {}
+            key => {
+                problems.add(at, format!("unknown field `{key}`, expected one of `name`, `labels`, `annotations`"));
+            }
+        }
     }
 }
 

@@ -83,6 +83,9 @@ impl Quantity {
     /// Nothing.
     pub const ZERO: Quantity = Quantity(0);
 
+    /// One of its unit.
+    pub const ONE: Quantity = Quantity(NANO);
+
     /// The sum, cut at what 128 bits hold.
     #[must_use]
     pub fn plus(self, other: Quantity) -> Quantity {
@@ -110,6 +113,11 @@ impl Quantity {
         let milli = NANO / 1000;
         let over = self.0.rem_euclid(milli);
         if over == 0 { self } else { Quantity(self.0.saturating_add(milli - over)) }
+    }
+
+    /// Whether this can be counted out in parts of that size.
+    pub fn is_multiple_of(self, part: Quantity) -> bool {
+        self.0.checked_rem(part.0) == Some(0)
     }
 
     /// Whether this is less than nothing.
@@ -201,6 +209,21 @@ mod tests {
             assert_eq!(parse(text).unwrap().in_millis(), parse(stored).unwrap(), "{text}");
         }
         assert!(parse(&"9".repeat(200)).unwrap().in_millis() > parse("8Ei").unwrap());
+    }
+
+    #[test]
+    fn counted_out_in_parts() {
+        for (text, part, expected) in [
+            ("3", "1", true),
+            ("1500m", "1", false),
+            ("1000m", "1", true),
+            ("1Gi", "2Mi", true),
+            ("1.5Gi", "1Gi", false),
+            ("0", "2Mi", true),
+            ("1", "0", false),
+        ] {
+            assert_eq!(parse(text).unwrap().is_multiple_of(parse(part).unwrap()), expected, "{text} in {part}");
+        }
     }
 
     #[test]

@@ -97,6 +97,10 @@ pub trait Check: Send + Sync {
     /// Adds what it finds.
     fn check(&self, input: &Input<'_>, found: &mut Vec<Finding>);
 
+    /// Reports what its parameters, which stand at a pointer of a policy, may not be although they have the right types: what
+    /// could never find anything.
+    fn doubt(&self, _at: &str, _problems: &mut Problems) {}
+
     /// Whether hashes of passwords are to be looked for.
     fn wants_password_hashes(&self) -> bool {
         false
@@ -197,7 +201,9 @@ fn compile<P: Check + DeserializeOwned + 'static>(
     at: &str,
     problems: &mut Problems,
 ) -> Option<Arc<dyn Check>> {
-    read::<P>(value, at, problems).map(|parameters| Arc::new(parameters) as Arc<dyn Check>)
+    let parameters = read::<P>(value, at, problems)?;
+    parameters.doubt(at, problems);
+    Some(Arc::new(parameters))
 }
 
 /// [`Rule::parameters`] for a rule whose parameters are a plain struct.

@@ -24,6 +24,7 @@ mod yaml;
 pub use marks::{Marks, Place};
 pub use namespaces::Namespaces;
 pub use policies::{Loaded, policies};
+pub use value::Value;
 pub use walk::{Found, find};
 
 /// The largest file that is read. A tree takes about ten times its text, and manifests beyond this are dumps.

@@ -21,6 +21,9 @@ pub const PROFILE_ANNOTATION: &str = "supercargo.dev/profile";
 /// Written into pods: how the pod was placed; once there, placement stays.
 pub const PLACEMENT_ANNOTATION: &str = "supercargo.dev/placement";
 
+/// Written into the pods of `supercargo batch`: their group as it stands in the file, and so the same in every run.
+pub const BATCH_GROUP_ANNOTATION: &str = "supercargo.dev/batch-group";
+
 /// One line of the table.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Kind {

@@ -2,7 +2,7 @@
 //!
 //! Every mistake is reported at once, each with a JSON pointer; whoever read the text knows line and column.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Value, json};
 
@@ -95,11 +95,45 @@ const MOST_PODS: u64 = 100_000;
 /// A reference of a registry is far shorter.
 const LONGEST_IMAGE: usize = 512;
 
+/// Where a variable's value may come from.
+const ENV_SOURCES: [&str; 5] = ["secretKeyRef", "configMapKeyRef", "fieldRef", "resourceFieldRef", "fileKeyRef"];
+
 /// Reads a file; the batch holds what could be read, and is whole only when there are no problems.
 pub fn read(tree: &Node<'_>) -> (Batch, Problems) {
     let mut reader = Reader::default();
     let batch = reader.batch(tree);
     (batch, reader.problems)
+}
+
+/// The jobs whose name another one of their namespace has, when those that name no namespace run in this one; `None` is a namespace
+/// that is not known yet, and taken for one that no job names.
+pub fn same_names(batch: &Batch, namespace: Option<&str>) -> Problems {
+    let mut problems = Problems::default();
+    let mut names: HashMap<(Option<&str>, &str), (&str, &Job)> = HashMap::new();
+    let jobs = batch.groups.iter().flat_map(|group| group.jobs.iter().map(move |job| (&*group.name, job)));
+    // What has no name was reported when it was read.
+    for (group, job) in jobs.filter(|(_, job)| !job.name.is_empty()) {
+        let key = (job.namespace.as_deref().or(namespace), &*job.name);
+        let Some((other_group, other)) = names.insert(key, (group, job)) else { continue };
+        let where_else = match namespace {
+            Some(namespace) if job.namespace != other.namespace => {
+                format!("; those that name no namespace are in {namespace:?}")
+            }
+            _ => String::new(),
+        };
+        let message = format!(
+            "{:?} stands twice: group {other_group:?} has it already, and Jobs of one namespace need different names{where_else}",
+            job.name
+        );
+        problems.add(format!("{}/jobName", job.at), message);
+    }
+    problems
+}
+
+/// What is wrong with a folder of sources.
+pub fn wrong_source(source: &str) -> Option<&'static str> {
+    let wrong = "is no plain relative path: write folder/below without '..', '.', empty parts or ':'";
+    (!is_plain_folder(source)).then_some(wrong)
 }
 
 /// The jobs whose requests no node holds, however empty; none when no nodes are known.
@@ -142,8 +176,6 @@ pub fn too_large(batch: &Batch, nodes: &[NodeSeen]) -> Problems {
 #[derive(Default)]
 struct Reader {
     problems: Problems,
-    /// Namespace and name of each job, and the group that has it.
-    names: HashMap<(Option<String>, String), String>,
 }
 
 impl Reader {
@@ -169,13 +201,13 @@ impl Reader {
                 self.problems.add(&*at, "the group is empty: give it a job, or leave it out");
             }
             let jobs = items.iter().enumerate();
-            let jobs = jobs.filter_map(|(index, node)| self.job(name, format!("{at}/{index}"), node)).collect();
+            let jobs = jobs.filter_map(|(index, node)| self.job(format!("{at}/{index}"), node)).collect();
             batch.groups.push(Group { name: name.to_owned(), jobs });
         }
         batch
     }
 
-    fn job(&mut self, group: &str, at: String, node: &Node<'_>) -> Option<Job> {
+    fn job(&mut self, at: String, node: &Node<'_>) -> Option<Job> {
         let Node::Object(fields) = node else {
             self.problems.add(at, format!("a job is a map, and this is {}", kind(node)));
             return None;
@@ -204,24 +236,16 @@ impl Reader {
             namespace: self.text(&at, fields, "namespace"),
             at,
         };
-        self.names(group, &job);
+        self.names(&job);
         self.amounts(&job);
         Some(job)
     }
 
     /// What has to be written the way the API server wants it.
-    fn names(&mut self, group: &str, job: &Job) {
+    fn names(&mut self, job: &Job) {
         let field = |name: &str| format!("{}/{name}", job.at);
         if !job.name.is_empty() {
             self.problems.part_name(&field("jobName"), &job.name);
-            let key = (job.namespace.clone(), job.name.clone());
-            if let Some(other) = self.names.insert(key, group.to_owned()) {
-                let message = format!(
-                    "{:?} stands twice: group {other:?} has it already, and Jobs of one namespace need different names",
-                    job.name
-                );
-                self.problems.add(field("jobName"), message);
-            }
         }
         if !job.image.is_empty()
             && let Some(wrong) = wrong_image(&job.image)
@@ -234,9 +258,8 @@ impl Reader {
         if let Some(class) = &job.priority_class {
             self.problems.object_name(&field("priorityClass"), class);
         }
-        if job.source.as_deref().is_some_and(|source| !is_plain_folder(source)) {
-            let message = "is no plain relative path: write folder/below without '..', '.', empty parts or ':'";
-            self.problems.add(field("source"), message);
+        if let Some(wrong) = job.source.as_deref().and_then(wrong_source) {
+            self.problems.add(field("source"), wrong);
         }
     }
 
@@ -373,27 +396,18 @@ impl Reader {
                 }
             }
             Some(Node::Array(items)) => {
+                let mut names = HashSet::new();
                 for (index, item) in items.iter().enumerate() {
                     let at = format!("{at}/{index}");
                     let Some(name) = item.str("name") else {
                         self.problems.add(at, "needs a name: write {\"name\": \"LEVEL\", \"value\": \"deep\"}");
                         continue;
                     };
-                    self.variable(format!("{at}/name"), name);
-                    let known = |key: &str| matches!(key, "name" | "value" | "valueFrom");
-                    let unknown = item.as_object().into_iter().flat_map(Map::iter).find(|(key, _)| !known(key));
-                    if let Some((key, _)) = unknown {
-                        self.problems.add(
-                            format!("{at}/{}", escape(key)),
-                            format!("unknown field {key:?}: a variable has name, value or valueFrom"),
-                        );
-                    } else if item.get("value").is_some() == item.get("valueFrom").is_some() {
-                        self.problems.add(at, "needs either value or valueFrom");
-                    } else if item.get("value").is_some_and(|value| value.as_str().is_none()) {
-                        self.problems.add(format!("{at}/value"), "is no text: write it in quotes");
-                    } else {
-                        env.push(item.to_value());
+                    if !names.insert(name) {
+                        self.problems.add(format!("{at}/name"), format!("{name:?} stands twice: leave one out"));
                     }
+                    self.variable(format!("{at}/name"), name);
+                    env.extend(self.listed_variable(at, item));
                 }
             }
             Some(other) => self.problems.add(at, format!("is {}: write a map of names and texts", kind(other))),
@@ -401,11 +415,41 @@ impl Reader {
         env
     }
 
+    /// An item of a list as a container has it.
+    fn listed_variable(&mut self, at: String, item: &Node<'_>) -> Option<Value> {
+        let known = |key: &str| matches!(key, "name" | "value" | "valueFrom");
+        let unknown = item.as_object().into_iter().flat_map(Map::iter).find(|(key, _)| !known(key));
+        let (at, message) = match (unknown, item.get("value"), item.get("valueFrom")) {
+            (Some((key, _)), ..) => {
+                let message = format!("unknown field {key:?}: a variable has name, value or valueFrom");
+                (format!("{at}/{}", escape(key)), message)
+            }
+            (None, Some(Node::String(_)), None) => return Some(item.to_value()),
+            (None, None, Some(from)) if is_env_source(from) => return Some(item.to_value()),
+            (None, Some(_), None) => (format!("{at}/value"), "is no text: write it in quotes".to_owned()),
+            (None, None, Some(_)) => {
+                let example = r#"{"secretKeyRef": {"name": "scanner", "key": "token"}}"#;
+                let message = format!("is no map with one of {}: write {example}", ENV_SOURCES.join(", "));
+                (format!("{at}/valueFrom"), message)
+            }
+            (None, Some(_), Some(_)) | (None, None, None) => (at, "needs either value or valueFrom".to_owned()),
+        };
+        self.problems.add(at, message);
+        None
+    }
+
     fn variable(&mut self, at: String, name: &str) {
-        if name.is_empty() || name.contains('=') || name.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_graphic() && b != b'=') {
             self.problems.add(at, format!("{name:?} is no name of a variable: write letters, digits and '_'"));
         }
     }
+}
+
+/// Whether this is a map with one source in it, which is a map again.
+fn is_env_source(node: &Node<'_>) -> bool {
+    let sources = node.as_object().into_iter().flat_map(Map::iter).filter(|(_, source)| !matches!(source, Node::Null));
+    let is_known = |(key, source): (&str, &Node<'_>)| ENV_SOURCES.contains(&key) && source.as_object().is_some();
+    matches!(sources.map(is_known).collect::<Vec<_>>()[..], [true])
 }
 
 /// What stands there instead, for messages; no text of the file is shown, as it may be a secret.
@@ -486,6 +530,11 @@ mod tests {
         assert_eq!((job.at.as_str(), job.name.as_str(), job.limit_cpu.as_deref()), ("/g/0", "a", Some("2")));
         assert_eq!((job.parallelism, job.completions), (Some(2), Some(4)));
         assert_eq!(job.env, [json!({"name": "LEVEL", "value": "deep"})]);
+        let env = r#"[{"name": "LEVEL", "value": "deep"}, {"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "scanner", "key": "token"}}}]"#;
+        let text = with(&format!(r#", "env": {env}"#));
+        let (batch, problems) = read(&Node::read(&text).unwrap());
+        assert_eq!(problems.list(), []);
+        assert_eq!(json!(batch.groups[0].jobs[0].env), serde_json::from_str::<Value>(env).unwrap());
     }
 
     #[test]
@@ -506,6 +555,25 @@ mod tests {
             (&with(r#", "env": [{"value": "x"}]"#), "/g/0/env/0", "needs a name"),
             (&with(r#", "env": [{"name": "x"}]"#), "/g/0/env/0", "either value or valueFrom"),
             (&with(r#", "env": [{"name": "x", "vale": "x"}]"#), "/g/0/env/0/vale", "unknown field"),
+            (&with(r#", "env": [{"name": "x", "value": 1}]"#), "/g/0/env/0/value", "no text"),
+            (
+                &with(r#", "env": [{"name": "x", "value": ""}, {"name": "x", "value": "2"}]"#),
+                "/g/0/env/1/name",
+                "\"x\" stands twice",
+            ),
+            (&with(r#", "env": {"ü": "x"}"#), "/g/0/env/ü", "no name of a variable"),
+            (&with(r#", "env": [{"name": "x", "valueFrom": "zz"}]"#), "/g/0/env/0/valueFrom", "secretKeyRef"),
+            (&with(r#", "env": [{"name": "x", "valueFrom": {}}]"#), "/g/0/env/0/valueFrom", "secretKeyRef"),
+            (
+                &with(r#", "env": [{"name": "x", "valueFrom": {"secretRef": {}}}]"#),
+                "/g/0/env/0/valueFrom",
+                "secretKeyRef",
+            ),
+            (
+                &with(r#", "env": [{"name": "x", "valueFrom": {"fieldRef": {}, "secretKeyRef": {}}}]"#),
+                "/g/0/env/0/valueFrom",
+                "secretKeyRef",
+            ),
             (&with(r#", "limitMem": "100Mi""#), "/g/0/limitMem", "below requestMem"),
             (&with(r#", "limitCpu": "2 cores""#), "/g/0/limitCpu", "not a quantity"),
             (&with(r#", "limitCpu": "5000""#), "/g/0/limitCpu", "no machine has that"),
@@ -548,10 +616,17 @@ mod tests {
         };
         let elsewhere = r#", "namespace": "other""#;
         let text = format!(r#"{{"a": [{}], "b": [{}, {}]}}"#, job("x", ""), job("x", elsewhere), job("x", ""));
-        let found = problems(&text);
-        assert_eq!(found.len(), 1, "{found:?}");
-        assert_eq!(found[0].0, "/b/1/jobName");
-        assert!(found[0].1.contains("group \"a\" has it already"), "{found:?}");
+        let (batch, problems_of_each) = read(&Node::read(&text).unwrap());
+        assert_eq!(problems_of_each.list(), []);
+        let twice = |namespace| same_names(&batch, namespace).list();
+        let found = twice(None);
+        assert_eq!((found.len(), &*found[0].0), (1, "/b/1/jobName"), "{found:?}");
+        assert!(found[0].1.ends_with("group \"a\" has it already, and Jobs of one namespace need different names"));
+        assert_eq!(twice(Some("scans")), found);
+        // Both ways of naming it.
+        let found = twice(Some("other"));
+        assert_eq!(found.iter().map(|(at, _)| &**at).collect::<Vec<_>>(), ["/b/0/jobName", "/b/1/jobName"]);
+        assert!(found[0].1.ends_with("; those that name no namespace are in \"other\""), "{found:?}");
         for name in ["Job", "a_b", "-a", "a.b", &"a".repeat(64)] {
             assert_eq!(problems(&format!(r#"{{"g": [{}]}}"#, job(name, ""))).len(), 1, "{name}");
         }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::file::{Batch, Job};
 use crate::quantity;
+use crate::workload::BATCH_GROUP_ANNOTATION;
 
 /// The label by which the Jobs and pods of one run are found again.
 pub const RUN_LABEL: &str = "supercargo.dev/batch";
@@ -69,7 +70,7 @@ pub fn plan(batch: &Batch, options: &Options) -> Vec<Planned> {
         planned.extend(group.jobs.iter().map(|job| {
             let namespace = job.namespace.clone().or_else(|| options.namespace.clone());
             Planned {
-                object: object(job, namespace.as_deref(), &label, options),
+                object: object(job, namespace.as_deref(), (&group.name, &label), options),
                 key: Key { namespace: namespace.unwrap_or_default(), name: job.name.clone() },
                 group: group.name.clone(),
             }
@@ -97,20 +98,20 @@ fn label(group: &str, run: &str, taken: &mut HashSet<String>) -> String {
     }
 }
 
-fn object(job: &Job, namespace: Option<&str>, group: &str, options: &Options) -> Value {
+fn object(job: &Job, namespace: Option<&str>, (group, label): (&str, &str), options: &Options) -> Value {
     let labels = json!({
         "app.kubernetes.io/component": "scan",
         "app.kubernetes.io/managed-by": "supercargo",
-        GROUP_LABEL: group,
+        GROUP_LABEL: label,
         RUN_LABEL: options.run,
     });
     let mut metadata = json!({"name": job.name, "labels": labels});
     if let Some(namespace) = namespace {
         metadata["namespace"] = json!(namespace);
     }
-    let mut template = json!({"labels": labels});
+    let mut template = json!({"labels": labels, "annotations": {BATCH_GROUP_ANNOTATION: group}});
     if let Some(source) = job.source.as_ref().or(options.source.as_ref()) {
-        template["annotations"] = json!({"supercargo.dev/source": source});
+        template["annotations"]["supercargo.dev/source"] = json!(source);
     }
     let mut spec = json!({
         "activeDeadlineSeconds": options.deadline,
@@ -183,6 +184,9 @@ fn larger<'q>(one: &'q str, other: &'q str) -> &'q str {
 mod tests {
     use super::*;
     use crate::batch::Group;
+    use crate::packing::Kind;
+    use crate::tree::Node;
+    use crate::workload::Pod;
 
     fn options() -> Options {
         let run = "r1".to_owned();
@@ -219,7 +223,20 @@ mod tests {
         let container = &spec["template"]["spec"]["containers"][0];
         assert_eq!(container["resources"]["limits"], json!({"cpu": "1", "memory": "500Mi"}));
         assert_eq!(spec["template"]["metadata"]["labels"]["batchjobs-group"], "g-r1");
-        assert_eq!(spec["template"]["metadata"].get("annotations"), None);
+        assert_eq!(spec["template"]["metadata"]["annotations"], json!({"supercargo.dev/batch-group": "g"}));
+    }
+
+    #[test]
+    fn how_long_a_group_takes_is_known_in_its_next_run() {
+        let kind = |run: &str, group: &str| {
+            let batch = Batch { groups: vec![Group { name: group.to_owned(), jobs: vec![job("a")] }] };
+            let object = plan(&batch, &Options { run: run.to_owned(), ..options() }).remove(0).object;
+            let pod = Node::from(&object["spec"]["template"]);
+            let pod = Pod::new("", &pod);
+            Kind::of(&pod, "scan", pod.label(GROUP_LABEL))
+        };
+        assert_eq!(kind("r1", "pull request #7"), kind("r2", "pull request #7"));
+        assert_ne!(kind("r1", "pull request #7"), kind("r1", "pull request #8"));
     }
 
     #[test]

@@ -6,6 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::jobs::{Key, Planned};
 use super::seen::{Cause, Ended, JobSeen, Phase, PodSeen, Reason, WarningSeen};
 use crate::packing::bound::{Room, unused_nodes};
@@ -66,6 +68,10 @@ pub struct Summary {
     pub bound_seconds: Option<f64>,
 }
 
+/// An event has the time of the controller's clock, a pod that of the API server's. What is held back for longer has a newer event:
+/// the controller tries again after 1, 2, 4, 8, … seconds.
+const CLOCKS_DIFFER: i64 = 5;
+
 /// The state of a run.
 #[derive(Debug)]
 pub struct Progress {
@@ -93,8 +99,13 @@ struct Job {
     uid: String,
     made: Made,
     ended: Option<Ended>,
+    /// As many pods have to succeed.
+    completions: u64,
     pods: HashMap<String, PodSeen>,
-    warning: Option<WarningSeen>,
+    /// When the last of its pods was made, be it there or not any more.
+    last_pod: Option<i64>,
+    /// The last one of each uid: events may be about Jobs that were called the same, and come before the uid is known.
+    warnings: HashMap<String, WarningSeen>,
     /// What a pod of it failed of last.
     failure: Option<String>,
     /// What it last waited for, while it waits.
@@ -106,6 +117,8 @@ struct Job {
 enum Made {
     #[default]
     NotYet,
+    /// It is sent again until it is taken.
+    Waits(Reason),
     Yes,
     Refused(String),
     Unknown(String),
@@ -165,15 +178,30 @@ impl Job {
 
     /// What keeps it from running: what one of its pods waits for, or why it has none.
     fn held_by(&self) -> Option<&Reason> {
+        if let Made::Waits(reason) = &self.made {
+            return Some(reason);
+        }
         let mut waiting = self.pods.values().filter_map(|pod| match &pod.phase {
             Phase::Pending(reason) => Some(reason.as_ref()),
             _ => None,
         });
         match waiting.next() {
             Some(first) => first.or_else(|| waiting.flatten().next()),
-            // An event may be about a Job that was called the same.
-            None => self.warning.as_ref().filter(|warning| warning.uid == self.uid).map(|warning| &warning.reason),
+            None => self.warning().map(|warning| &warning.reason),
         }
+    }
+
+    /// Why its next pod cannot be made. An event stays for an hour, whatever has come of it: a pod that was made later says that it
+    /// is over.
+    fn warning(&self) -> Option<&WarningSeen> {
+        let succeeded = self.pods.values().filter(|pod| pod.phase == Phase::Succeeded).count();
+        // It needs no more pods, and its status will say so.
+        if u64::try_from(succeeded).is_ok_and(|succeeded| succeeded >= self.completions) {
+            return None;
+        }
+        let warning = self.warnings.get(&self.uid)?;
+        let is_over = self.last_pod.is_some_and(|made| warning.at.saturating_sub(made) <= CLOCKS_DIFFER);
+        (!is_over).then_some(warning)
     }
 
     fn nodes(&self) -> BTreeSet<&str> {
@@ -216,7 +244,11 @@ impl Progress {
     pub fn new(planned: &[Planned]) -> Progress {
         let groups: BTreeSet<&str> = planned.iter().map(|planned| planned.group.as_str()).collect();
         let groups = groups.len();
-        let job = |planned: &Planned| (planned.key.clone(), Job { group: planned.group.clone(), ..Job::default() });
+        let job = |planned: &Planned| {
+            // Without a number one is enough, however many run at once.
+            let completions = planned.object.pointer("/spec/completions").and_then(Value::as_u64).unwrap_or(1);
+            (planned.key.clone(), Job { group: planned.group.clone(), completions, ..Job::default() })
+        };
         let jobs: BTreeMap<Key, Job> = planned.iter().map(job).collect();
         Progress {
             open: jobs.len(),
@@ -253,6 +285,12 @@ impl Progress {
             uid.clone_into(&mut job.uid);
             job.made = Made::Yes;
         });
+    }
+
+    /// The API server does not take a Job yet: a quota of Jobs is used up.
+    pub fn waits(&mut self, key: &Key, message: &str) {
+        let reason = Reason { cause: Cause::Quota, message: message.to_owned() };
+        self.update(key, |job| job.made = Made::Waits(reason));
     }
 
     /// The API server did not take a Job.
@@ -292,6 +330,7 @@ impl Progress {
             if let Phase::Failed(why) = &seen.phase {
                 job.failure = Some(why.clone());
             }
+            job.last_pod = job.last_pod.max(Some(seen.made));
             job.pods.insert(seen.name.clone(), seen);
         });
     }
@@ -308,9 +347,8 @@ impl Progress {
     pub fn warning(&mut self, seen: WarningSeen) {
         let key = seen.job.clone();
         self.update(&key, |job| {
-            let holds = job.warning.as_ref().is_some_and(|warning| warning.uid == job.uid);
-            if !holds || seen.uid == job.uid {
-                job.warning = Some(seen);
+            if job.warnings.get(&seen.uid).is_none_or(|warning| warning.at <= seen.at) {
+                job.warnings.insert(seen.uid.clone(), seen);
             }
         });
     }
@@ -340,7 +378,7 @@ impl Progress {
 
     /// Whether every Job was made or refused, so that nothing would be left to make.
     pub fn all_made(&self) -> bool {
-        self.jobs.values().all(|job| !matches!(job.made, Made::NotYet | Made::Unknown(_)))
+        self.jobs.values().all(|job| !matches!(job.made, Made::NotYet | Made::Waits(_) | Made::Unknown(_)))
     }
 
     /// How many Jobs are in the cluster, as far as is known, and have not ended.
@@ -389,7 +427,9 @@ impl Progress {
     fn update(&mut self, key: &Key, change: impl FnOnce(&mut Job)) {
         // Another program may use our label.
         let Some(job) = self.jobs.get_mut(key) else { return };
+        let was_made = job.made == Made::Yes;
         change(job);
+        let is_new = job.made == Made::Yes && !was_made;
         let state = job.state();
         match &state {
             // It got further: what held it back is over.
@@ -405,8 +445,7 @@ impl Progress {
             (true, false) => self.open += 1,
             _ => {}
         }
-        let first = job.said == State::Planned;
-        let text = if first && state == State::Waiting { "made".to_owned() } else { job.words(&state) };
+        let text = if is_new && state == State::Waiting { "made".to_owned() } else { job.words(&state) };
         job.said = state;
         self.lines.push(Line { at: self.now, group: job.group.clone(), job: key.name.clone(), text });
     }
@@ -434,7 +473,7 @@ fn number(count: usize) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
     use crate::tree::Node;
@@ -450,7 +489,12 @@ mod tests {
 
     fn pod(job: &str, node: Option<&str>, phase: Phase) -> PodSeen {
         let takes = Amounts { cpu: 1000, memory: 1 << 30, storage: 0 };
-        PodSeen { job: key(job), name: format!("{job}-x"), node: node.map(str::to_owned), phase, takes }
+        PodSeen { job: key(job), name: format!("{job}-x"), node: node.map(str::to_owned), phase, takes, made: 100 }
+    }
+
+    /// The second pod of a job, made at a later time.
+    fn next_pod(job: &str, phase: Phase, made: i64) -> PodSeen {
+        PodSeen { name: format!("{job}-y"), made, ..pod(job, Some("n2"), phase) }
     }
 
     fn held(cause: Cause, message: &str) -> Phase {
@@ -466,7 +510,12 @@ mod tests {
     }
 
     fn warning(job: &str, uid: &str, cause: Cause) -> WarningSeen {
-        WarningSeen { job: key(job), uid: uid.to_owned(), reason: Reason { cause, message: "words".to_owned() } }
+        let reason = Reason { cause, message: "words".to_owned() };
+        WarningSeen { job: key(job), uid: uid.to_owned(), reason, at: 50 }
+    }
+
+    fn warning_at(at: i64, job: &str, cause: Cause) -> WarningSeen {
+        WarningSeen { at, ..warning(job, "u", cause) }
     }
 
     fn node(name: &str, cpu: &str) -> NodeSeen {
@@ -548,10 +597,95 @@ mod tests {
     fn an_event_may_come_before_its_job() {
         let mut progress = progress(&["a"]);
         progress.warning(warning("a", "u", Cause::Policy));
+        progress.warning(warning("a", "old", Cause::Quota));
         assert!(!progress.has_ended());
         progress.made(&key("a"), "u");
         assert_eq!(said(&mut progress), ["a: its pod is refused: words"]);
         assert!(progress.has_ended());
+    }
+
+    #[test]
+    fn a_warning_from_before_its_pod_does_not_hide_a_success() {
+        let mut progress = progress(&["a", "b"]);
+        for name in ["a", "b"] {
+            progress.made(&key(name), "u");
+        }
+        // Refused at first; then the policy was mended.
+        progress.warning(warning("a", "u", Cause::Policy));
+        progress.pod(pod("a", Some("n1"), Phase::Running));
+        progress.pod(pod("a", Some("n1"), Phase::Succeeded));
+        // By clocks that differ a little, and by those that say nothing.
+        progress.warning(warning_at(104, "b", Cause::Policy));
+        progress.pod(pod("b", Some("n1"), Phase::Running));
+        progress.pod(PodSeen { made: i64::MAX, ..pod("b", Some("n1"), Phase::Succeeded) });
+        assert_eq!(progress.counts(), Counts { jobs: 2, running: 2, ..Counts::default() });
+        assert!(!progress.has_ended());
+        progress.job(ended("a", Ended::Complete));
+        progress.job(ended("b", Ended::Complete));
+        assert_eq!(progress.counts(), Counts { jobs: 2, succeeded: 2, ..Counts::default() });
+        assert_eq!(
+            said(&mut progress),
+            [
+                "a: made",
+                "b: made",
+                "a: its pod is refused: words",
+                "a: running on n1",
+                "b: its pod is refused: words",
+                "b: running on n1",
+                "a: succeeded",
+                "b: succeeded"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_retry_that_is_not_there_yet_is_not_held_by_an_old_warning_and_is_by_a_new_one() {
+        let mut progress = progress(&["a"]);
+        progress.made(&key("a"), "u");
+        progress.warning(warning("a", "u", Cause::Quota));
+        progress.pod(pod("a", Some("n1"), Phase::Running));
+        progress.pod(pod("a", Some("n1"), Phase::Failed("exit code 1".to_owned())));
+        progress.warning(warning_at(110, "a", Cause::Quota));
+        // Listed again, in whatever order.
+        progress.warning(warning("a", "u", Cause::Policy));
+        progress.pod(next_pod("a", Phase::Running, 120));
+        let held = "a: the quota is used up: words";
+        assert_eq!(
+            said(&mut progress),
+            ["a: made", held, "a: running on n1", "a: waits for its pod", held, "a: running on n2"]
+        );
+    }
+
+    #[test]
+    fn what_needs_no_more_pods_is_not_held_by_those_that_it_did_not_get() {
+        let two = json!({"spec": {"completions": 2, "parallelism": 2}});
+        // One that succeeds is enough.
+        let queue = json!({"spec": {"parallelism": 2}});
+        let planned =
+            |(name, object): (&str, &Value)| Planned { key: key(name), group: "g".to_owned(), object: object.clone() };
+        let mut progress = Progress::new(&[("two", &two), ("queue", &queue)].map(planned));
+        for name in ["two", "queue"] {
+            progress.made(&key(name), "u");
+            progress.pod(pod(name, Some("n1"), Phase::Running));
+            progress.warning(warning_at(120, name, Cause::Policy));
+            assert!(!progress.has_ended());
+            progress.pod(pod(name, Some("n1"), Phase::Succeeded));
+        }
+        assert_eq!(progress.counts(), Counts { jobs: 2, refused: 1, running: 1, ..Counts::default() });
+        assert!(said(&mut progress).contains(&"two: its pod is refused: words".to_owned()));
+        progress.pod(next_pod("two", Phase::Succeeded, 110));
+        assert_eq!(progress.counts(), Counts { jobs: 2, running: 2, ..Counts::default() });
+    }
+
+    #[test]
+    fn a_job_that_a_quota_keeps_out_is_said_and_waited_for() {
+        let mut progress = progress(&["a"]);
+        progress.waits(&key("a"), "exceeded quota");
+        assert!(!progress.has_ended() && !progress.all_made());
+        assert_eq!((progress.unended(), progress.counts().waiting), (0, 1));
+        progress.made(&key("a"), "u");
+        assert_eq!(said(&mut progress), ["a: the quota is used up: exceeded quota", "a: made"]);
+        assert!(progress.all_made());
     }
 
     #[test]

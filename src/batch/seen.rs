@@ -85,6 +85,8 @@ pub struct PodSeen {
     pub phase: Phase,
     /// What the scheduler counts for it.
     pub takes: Amounts,
+    /// When it was made, in seconds since 1970; `i64::MAX` when that is not known.
+    pub made: i64,
 }
 
 /// How far a pod is.
@@ -109,6 +111,8 @@ pub struct WarningSeen {
     pub uid: String,
     /// What it says of its pods.
     pub reason: Reason,
+    /// When that was so last, in seconds since 1970; `i64::MIN` when that is not known.
+    pub at: i64,
 }
 
 impl JobSeen {
@@ -150,6 +154,7 @@ impl PodSeen {
             node: node.filter(|node| !node.is_empty()).map(str::to_owned),
             phase,
             takes: Requests::of(&Pod::new("", object)).amounts,
+            made: metadata.str("creationTimestamp").and_then(seconds).unwrap_or(i64::MAX),
         })
     }
 
@@ -178,6 +183,17 @@ impl WarningSeen {
             job: Key { namespace: text("namespace"), name: about.str("name")?.to_owned() },
             uid: text("uid"),
             reason: Reason { cause: refusal(message), message: message.to_owned() },
+            // An event is written anew when the same happens again. Which of these times it has is up to its writer.
+            at: [
+                &["lastTimestamp"][..],
+                &["eventTime"],
+                &["series", "lastObservedTime"],
+                &["metadata", "creationTimestamp"],
+            ]
+            .into_iter()
+            .filter_map(|path| object.path(path)?.as_str().and_then(seconds))
+            .max()
+            .unwrap_or(i64::MIN),
         })
     }
 }
@@ -205,6 +221,10 @@ pub fn refusal(message: &str) -> Cause {
 fn key(metadata: &Node<'_>) -> Option<Key> {
     let name = metadata.str("name")?.to_owned();
     Some(Key { namespace: metadata.str("namespace").unwrap_or_default().to_owned(), name })
+}
+
+fn seconds(time: &str) -> Option<i64> {
+    Some(time.parse::<jiff::Timestamp>().ok()?.as_second())
 }
 
 /// The statuses of all containers, those that run first in front.
@@ -348,6 +368,20 @@ mod tests {
         let warning = event("Job", "FailedCreate").unwrap();
         assert_eq!((warning.reason.cause, warning.reason.message.as_str()), (Cause::Quota, "exceeded quota"));
         assert!(event("Pod", "FailedCreate").is_none() && event("Job", "BackoffLimitExceeded").is_none());
+        assert_eq!(warning.at, i64::MIN);
+    }
+
+    #[test]
+    fn an_event_counts_from_when_it_was_last_so() {
+        let about = json!({"kind": "Job", "name": "a"});
+        let mut object = json!({"metadata": {"creationTimestamp": "1970-01-01T00:00:10Z"}, "involvedObject": about,
+            "reason": "FailedCreate", "lastTimestamp": null, "eventTime": null});
+        let at = |object: &Value| WarningSeen::read(&Node::from(object)).unwrap().at;
+        assert_eq!(at(&object), 10);
+        object["lastTimestamp"] = json!("1970-01-01T00:01:00Z");
+        assert_eq!(at(&object), 60);
+        object["series"] = json!({"lastObservedTime": "1970-01-01T00:02:00.500000Z"});
+        assert_eq!(at(&object), 120);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::fields::{Problems, dotted};
 use crate::output::safe_json;
 use crate::packing::NodeSeen;
 use crate::printable::printable;
-use crate::source::{self, File, Item, Marks, Problem, Wanted};
+use crate::source::{self, File, Item, Problem, Wanted};
 use crate::tree::Node;
 
 #[cfg(feature = "cluster")]
@@ -52,7 +52,7 @@ pub(super) struct Arguments {
     #[arg(long, short, value_name = "NAMESPACE", value_parser = label)]
     namespace: Option<String>,
     /// The folder with the sources (annotation supercargo.dev/source) of jobs that name none
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "FOLDER", value_parser = folder)]
     source: Option<String>,
     /// The run's id, which makes its groups different from those of other runs; give the one of a run that was left to watch it
     /// again [default: eight random characters]
@@ -65,15 +65,18 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = seconds)]
     deadline: u32,
     /// How long Jobs that have ended are kept
-    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = seconds)]
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = keep)]
     keep: u32,
     /// The user id of the containers; 0 for images that need root, where the namespace admits it
-    #[arg(long, value_name = "UID", default_value = "10001")]
+    #[arg(long, value_name = "UID", default_value = "10001", value_parser = clap::value_parser!(u32).range(..=LARGEST))]
     run_as_user: u32,
     #[cfg(feature = "cluster")]
     #[command(flatten)]
     watch: watch::Arguments,
 }
+
+/// Of the 32 bits that a user id and `ttlSecondsAfterFinished` have one is the sign.
+const LARGEST: i64 = i32::MAX as i64;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
@@ -86,7 +89,7 @@ enum Format {
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let text = Text::read(&arguments.file)?;
     let nodes = arguments.nodes.as_deref().map(nodes).transpose()?;
-    let batch = text.batch(nodes.as_deref().unwrap_or_default())?;
+    let batch = text.batch(nodes.as_deref().unwrap_or_default(), arguments.namespace.as_deref())?;
     let options = Options {
         run: arguments.run.map_or_else(random_id, Ok)?,
         namespace: arguments.namespace,
@@ -147,37 +150,39 @@ impl Text {
         Ok(Text { file, text })
     }
 
-    /// What the file asks for; else says all that is wrong with it, and fails.
-    pub(super) fn batch(&self, nodes: &[NodeSeen]) -> anyhow::Result<Batch> {
-        let (tree, marks) = self.file.value(&self.text).map_err(|problem| anyhow!("{problem}"))?;
-        let (batch, problems) = batch::read(&tree);
-        let mut all = problems.list();
-        all.extend(batch::too_large(&batch, nodes).list());
-        self.judge(&tree, &marks, all)?;
+    /// What the file asks for; else says all that is wrong with it, and fails. Jobs that name no namespace run in this one.
+    pub(super) fn batch(&self, nodes: &[NodeSeen], namespace: Option<&str>) -> anyhow::Result<Batch> {
+        let value = self.file.value(&self.text).map_err(|problem| anyhow!("{problem}"))?;
+        let (batch, problems) = batch::read(&value.tree);
+        let more = [batch::same_names(&batch, namespace), batch::too_large(&batch, nodes)];
+        self.judge(&value, [problems].into_iter().chain(more))?;
         Ok(batch)
     }
 
-    /// The same of sizes alone, of a batch that is right otherwise.
+    /// The same of what only the cluster says, of a batch that is right otherwise.
     #[cfg(feature = "cluster")]
-    fn sizes(&self, problems: Problems) -> anyhow::Result<()> {
-        if problems.is_empty() {
-            return Ok(());
-        }
-        let (tree, marks) = self.file.value(&self.text).map_err(|problem| anyhow!("{problem}"))?;
-        self.judge(&tree, &marks, problems.list())
+    fn judge_again(&self, problems: impl IntoIterator<Item = Problems>) -> anyhow::Result<()> {
+        let value = self.file.value(&self.text).map_err(|problem| anyhow!("{problem}"))?;
+        self.judge(&value, problems)
     }
 
-    fn judge(&self, tree: &Node<'_>, marks: &Marks, problems: Vec<(String, String)>) -> anyhow::Result<()> {
-        let mut problems: Vec<Problem> = problems
-            .into_iter()
-            .map(|(pointer, message)| {
-                let field = dotted(&pointer);
-                let field = if field.is_empty() { String::new() } else { format!("{}: ", printable(&field)) };
-                let place = Some(marks.place(tree, &pointer));
-                Problem { file: self.file.name.clone(), place, message: format!("{field}{message}"), help: None }
-            })
-            .collect();
+    fn judge(&self, value: &source::Value<'_>, problems: impl IntoIterator<Item = Problems>) -> anyhow::Result<()> {
+        let problem =
+            |place, message| Problem { file: self.file.name.clone(), place: Some(place), message, help: None };
+        let twice = value.twice.iter().map(|place| {
+            let message =
+                "a key stands twice in the same map: leave one out, put both into one, or call one differently";
+            problem(*place, message.to_owned())
+        });
+        let others = problems.into_iter().flat_map(Problems::list).map(|(pointer, message)| {
+            let field = dotted(&pointer);
+            let field = if field.is_empty() { String::new() } else { format!("{}: ", printable(&field)) };
+            problem(value.marks.place(&value.tree, &pointer), format!("{field}{message}"))
+        });
+        let mut problems: Vec<Problem> = twice.chain(others).collect();
         problems.sort_by_key(|problem| problem.place.map(|place| (place.line, place.column)));
+        // Of a key that stands twice.
+        problems.dedup();
         problems.iter().for_each(complain_of);
         match problems.len() {
             0 => Ok(()),
@@ -239,6 +244,18 @@ fn label(typed: &str) -> Result<String, String> {
     problems.list().pop().map_or_else(|| Ok(typed.to_owned()), |(_, message)| Err(message))
 }
 
+fn folder(typed: &str) -> Result<String, String> {
+    batch::wrong_source(typed).map_or_else(|| Ok(typed.to_owned()), |wrong| Err(wrong.to_owned()))
+}
+
+fn keep(typed: &str) -> Result<u32, String> {
+    let kept = seconds(typed)?;
+    if i64::from(kept) > LARGEST {
+        return Err("is longer than a Job can be kept: write at most 596523h".to_owned());
+    }
+    Ok(kept)
+}
+
 /// "90s", "10m", "1h30m" in seconds.
 pub(super) fn seconds(typed: &str) -> Result<u32, String> {
     let parsed = typed.parse::<jiff::SignedDuration>().ok().and_then(|duration| u32::try_from(duration.as_secs()).ok());
@@ -253,6 +270,8 @@ mod tests {
     fn times_and_ids_are_read() {
         assert_eq!((seconds("90s"), seconds("1h30m"), seconds("10m")), (Ok(90), Ok(5400), Ok(600)));
         assert!(["", "0s", "-1m", "10", "0.5s", "soon"].iter().all(|typed| seconds(typed).is_err()));
+        assert_eq!(keep("596523h"), Ok(2_147_482_800));
+        assert!(keep("596524h").is_err() && keep("soon").is_err());
         assert!(id("r1").is_ok() && id(&random_id().unwrap()).is_ok());
         assert!(["", "R1", "a-b", "abcdefghijklmnopqrstu"].iter().all(|typed| id(typed).is_err()));
         assert_ne!(random_id().unwrap(), random_id().unwrap());

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::finding::Action;
-use crate::policy::{API_VERSION, ExemptionSpec, GuardPolicySpec, PodProfileSpec};
+use crate::policy::{API_VERSION, ExemptionSpec, GuardPolicySpec, METADATA, PodProfileSpec};
 use crate::rules::{RULES, Rule};
 
 /// One field, for people.
@@ -41,12 +41,22 @@ pub(super) fn of_kind(kind: &str) -> Option<Value> {
         "properties": {
             "apiVersion": {"const": API_VERSION},
             "kind": {"const": kind},
-            "metadata": {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}},
+            "metadata": metadata(),
             "spec": spec,
             "status": {"type": "object"},
         },
         "$defs": definitions,
     }))
+}
+
+/// Name, labels and annotations are typed; the rest is the cluster's.
+fn metadata() -> Value {
+    let mut properties: Map<String, Value> = METADATA.iter().map(|name| ((*name).to_owned(), json!({}))).collect();
+    properties["name"] = json!({"type": "string"});
+    for texts in ["labels", "annotations"] {
+        properties[texts] = json!({"type": "object", "additionalProperties": {"type": "string"}});
+    }
+    json!({"type": "object", "required": ["name"], "additionalProperties": false, "properties": properties})
 }
 
 /// Says what each rule takes, where the type says only "a map".

@@ -392,7 +392,7 @@ fn jobs(arguments: &JobArguments, shape: &Shape) -> anyhow::Result<Vec<Job>> {
 }
 
 fn batch_jobs(path: &Path, shape: &Shape) -> anyhow::Result<Vec<Job>> {
-    let batch = Text::read(path)?.batch(&[])?;
+    let batch = Text::read(path)?.batch(&[], None)?;
     let jobs = batch.groups.iter().flat_map(|group| group.jobs.iter().map(move |job| (&group.name, job)));
     let jobs = jobs.flat_map(|(group, wanted)| {
         // As many pods as there are at once.

@@ -1,15 +1,18 @@
 //! The Jobs of a batch in a cluster: sent, followed, removed. What they mean is decided in batch.rs.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream::{self, BoxStream};
-use futures::{Stream, StreamExt};
+use futures::{Stream, StreamExt, future};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1;
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Client, Resource, ResourceExt};
+use tokio::sync::{Mutex, Semaphore};
+use tokio::time::{Instant, timeout_at};
 
 use crate::batch::{JobSeen, Key, Planned, PodSeen, RUN_LABEL, WarningSeen};
 use crate::packing::NodeSeen;
@@ -31,11 +34,16 @@ const PAUSES: [Duration; 6] = [
     Duration::from_secs(16),
 ];
 
+/// Between two attempts to send a Job that a quota keeps out: one Job a namespace tries, so that many that wait ask no more often.
+const QUOTA_PAUSE: Duration = Duration::from_secs(2);
+
 /// Something that was learned of the cluster.
 #[derive(Debug)]
 pub enum Input {
     /// A Job was taken, with this uid.
     Made(Key, String),
+    /// A Job is not taken before there is room in a quota of Jobs, which says so.
+    Waits(Key, String),
     /// A Job was not taken, and why.
     Refused(Key, String),
     /// The API server gave no answer.
@@ -66,10 +74,15 @@ pub async fn nodes(client: &Client) -> kube::Result<Vec<NodeSeen>> {
     Ok(nodes.items.iter().filter_map(|object| read(object, NodeSeen::read)).collect())
 }
 
-/// Sends the Jobs by server-side apply: one that is there already and the same is left as it is.
-pub fn make(client: &Client, planned: Vec<Planned>) -> impl Stream<Item = Input> + Send + use<> {
-    let client = client.clone();
-    stream::iter(planned).map(move |planned| make_one(client.clone(), planned)).buffer_unordered(AT_ONCE)
+/// Sends the Jobs by server-side apply: one that is there already and the same is left as it is. For so long after now it waits for
+/// room in a quota of Jobs.
+pub fn make(client: &Client, planned: Vec<Planned>, patience: Duration) -> impl Stream<Item = Input> + Send + use<> {
+    let turns = planned.iter().map(|planned| (planned.key.namespace.clone(), Mutex::default())).collect();
+    let (client, slots) = (client.clone(), Semaphore::new(AT_ONCE));
+    let sender = Arc::new(Sender { client, slots, turns, patience: Instant::now() + patience });
+    let make = move |planned| stream::once(Arc::clone(&sender).make(planned)).flatten().boxed();
+    // All of them, as those that wait must not keep others from being sent.
+    stream::iter(planned).flat_map_unordered(None, make)
 }
 
 /// Looks for the Jobs of a run, which somebody has made before.
@@ -106,33 +119,120 @@ fn is_passing(error: &kube::Error) -> bool {
     }
 }
 
-async fn make_one(client: Client, planned: Planned) -> Input {
-    let Planned { key, object, .. } = planned;
-    let api = Api::<Job>::namespaced(client, &key.namespace);
-    let params = PatchParams::apply(FIELD_MANAGER).validation_strict();
-    let mut pauses = PAUSES.iter();
-    loop {
-        let error = match api.patch(&key.name, &params, &Patch::Apply(&object)).await {
-            Ok(job) => return Input::Made(key, job.uid().unwrap_or_default()),
-            Err(error) => error,
+/// What sends the Jobs of a run.
+struct Sender {
+    client: Client,
+    /// [`AT_ONCE`] of them.
+    slots: Semaphore,
+    /// Of each namespace: held by the Job that tries whether there is room in a quota.
+    turns: HashMap<String, Mutex<()>>,
+    /// Until when it tries.
+    patience: Instant,
+}
+
+/// What an answer that is none of success means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    /// Asking again may help.
+    Passing,
+    /// There is no room in a quota of Jobs.
+    Quota,
+    /// Another Job has the name.
+    Taken,
+    Refused,
+}
+
+impl Answer {
+    fn of(error: &kube::Error) -> Answer {
+        let kube::Error::Api(status) = error else { return Answer::Passing };
+        let causes = status.details.as_ref().map(|details| details.causes.as_slice()).unwrap_or_default();
+        let is_owned = causes.iter().any(|cause| cause.reason == "FieldManagerConflict");
+        match status.code {
+            409 if is_owned || status.is_already_exists() => Answer::Taken,
+            // Somebody else was faster, mostly at the ResourceQuota that counts the Job.
+            409 => Answer::Passing,
+            403 if status.message.contains("is forbidden: exceeded quota") => Answer::Quota,
+            // The quota is so new that nothing was counted yet.
+            403 if status.message.contains("is forbidden: status unknown for quota") => Answer::Passing,
+            // A Job's template cannot be changed, be it of another run or of an older file.
+            _ if status.message.contains("field is immutable") => Answer::Taken,
+            _ if is_passing(error) => Answer::Passing,
+            _ => Answer::Refused,
+        }
+    }
+}
+
+impl Sender {
+    async fn make(self: Arc<Self>, planned: Planned) -> BoxStream<'static, Input> {
+        let full = match self.send(&planned).await {
+            Ok(input) => return stream::iter([input]).boxed(),
+            Err(full) => full,
         };
-        if let kube::Error::Api(status) = &error
-            && !is_passing(&error)
-        {
-            let there = status.message.contains("field is immutable") || status.code == 409;
-            let message = if there {
-                // A Job's template cannot be changed, be it of another run or of an older file.
-                let remove = format!("kubectl delete job {} -n {}", key.name, key.namespace);
-                format!("another Job of this name is there: remove it ({remove}), or call this one differently")
-            } else {
-                status.message.clone()
+        let key = planned.key.clone();
+        if self.patience <= Instant::now() {
+            return stream::iter([Input::Refused(key, full)]).boxed();
+        }
+        let waits = Input::Waits(key, full.clone());
+        stream::once(future::ready(waits)).chain(stream::once(self.send_in_turn(planned, full))).boxed()
+    }
+
+    /// Sends a Job as soon as there is room in a quota, which says what it said last.
+    async fn send_in_turn(self: Arc<Self>, planned: Planned, mut full: String) -> Input {
+        let sent = async {
+            let _turn = match self.turns.get(&planned.key.namespace) {
+                Some(turn) => Some(turn.lock().await),
+                None => None,
             };
-            return Input::Refused(key, message);
+            loop {
+                match self.send(&planned).await {
+                    Ok(input) => return input,
+                    Err(message) => full = message,
+                }
+                tokio::time::sleep(QUOTA_PAUSE).await;
+            }
+        };
+        match timeout_at(self.patience, sent).await {
+            Ok(input) => input,
+            Err(_) => Input::Refused(planned.key, full),
         }
-        match pauses.next() {
-            Some(pause) => tokio::time::sleep(*pause).await,
-            None => return Input::Unmade(key, said(&error)),
+    }
+
+    /// Sends a Job; fails with what a quota says.
+    async fn send(&self, planned: &Planned) -> Result<Input, String> {
+        let key = planned.key.clone();
+        let mut pauses = PAUSES.iter();
+        loop {
+            let error = match self.apply(planned).await {
+                Ok(job) => return Ok(Input::Made(key, job.uid().unwrap_or_default())),
+                Err(error) => error,
+            };
+            return Ok(match Answer::of(&error) {
+                Answer::Passing => match pauses.next() {
+                    Some(pause) => {
+                        tokio::time::sleep(*pause).await;
+                        continue;
+                    }
+                    None => Input::Unmade(key, said(&error)),
+                },
+                Answer::Quota => return Err(said(&error)),
+                Answer::Taken => {
+                    let remove = format!("kubectl delete job {} -n {}", key.name, key.namespace);
+                    let message = format!(
+                        "another Job of this name is there: remove it ({remove}), or call this one differently"
+                    );
+                    Input::Refused(key, message)
+                }
+                Answer::Refused => Input::Refused(key, said(&error)),
+            });
         }
+    }
+
+    async fn apply(&self, Planned { key, object, .. }: &Planned) -> kube::Result<Job> {
+        // Never closed.
+        let _slot = self.slots.acquire().await;
+        let api = Api::<Job>::namespaced(self.client.clone(), &key.namespace);
+        let params = PatchParams::apply(FIELD_MANAGER).validation_strict();
+        api.patch(&key.name, &params, &Patch::Apply(object)).await
     }
 }
 

@@ -115,12 +115,12 @@ fn pack(stowing: &mut Stowing<'_, '_>, profile: &Profile) -> Result<Packed, Edit
         ));
         return Ok(Packed::Nothing(Reason::Author));
     }
-    // Without its annotation, another call would place the pod once more.
-    if !stowing.has_room(PLACEMENT_ANNOTATION, LONGEST_NAME) {
-        return Ok(Packed::Nothing(Reason::Annotations));
-    }
     let reason = match plan(stowing, profile) {
         Plan::Ladder(ladder) => {
+            // Without its annotation, another call would place the pod once more.
+            if !stowing.has_room(PLACEMENT_ANNOTATION, LONGEST_NAME) {
+                return Ok(Packed::Nothing(Reason::Annotations));
+            }
             let pointer = stowing.pointer(NODE_TERMS);
             for term in ladder.terms {
                 stowing.editor.append(&pointer, term)?;
@@ -136,6 +136,9 @@ fn pack(stowing: &mut Stowing<'_, '_>, profile: &Profile) -> Result<Packed, Edit
     let pointer = stowing.pointer("/spec/affinity/podAffinity/preferredDuringSchedulingIgnoredDuringExecution");
     if !stowing.may_append(&pointer) {
         return Ok(Packed::Nothing(Reason::Author));
+    }
+    if !stowing.has_room(PLACEMENT_ANNOTATION, BY_AFFINITY.len()) {
+        return Ok(Packed::Nothing(Reason::Annotations));
     }
     stowing.editor.append(&pointer, term)?;
     stowing.annotate(PLACEMENT_ANNOTATION, BY_AFFINITY)?;

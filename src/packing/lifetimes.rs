@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::names::Hasher;
-use crate::workload::Pod;
+use crate::workload::{BATCH_GROUP_ANNOTATION, Pod};
 
 /// A duration falls into the first step that is not shorter: 1, 2, 3, 4, 6, 8, 12, … seconds, up to three days.
 const STEPS: [u32; 36] = {
@@ -61,7 +61,9 @@ impl Kind {
             hasher.part(unversioned(container.node().str("image").unwrap_or_default()));
         }
         let broad = hasher.finish();
-        if let Some(group) = group {
+        // The label of a batch's group is another one in every run; nothing that was learned by it would be found again.
+        let batch = pod.annotation(BATCH_GROUP_ANNOTATION).filter(|group| !group.is_empty());
+        if let Some(group) = batch.or(group) {
             hasher.part(group);
         }
         Kind { narrow: hasher.finish(), broad }
@@ -213,6 +215,20 @@ mod tests {
 
     fn ended(image: &str, group: &str, seconds: u32, at: i64) -> Ended {
         Ended { kind: kind(image, group), seconds, at }
+    }
+
+    #[test]
+    fn a_batchs_group_is_the_same_kind_in_every_run() {
+        let run = |label: &str, group: &str| {
+            let metadata = json!({"annotations": {BATCH_GROUP_ANNOTATION: group}});
+            let tree = Node::from(json!({"metadata": metadata, "spec": {"containers": [{"image": "scan:1"}]}}));
+            Kind::of(&Pod::new("", &tree), "scan", Some(label))
+        };
+        assert_eq!(run("night-r1", "night"), run("night-r2", "night"));
+        assert_ne!(run("night-r1", "night"), run("night-r1", "day"));
+        // What ConfigMaps hold of others is found as before.
+        assert_eq!(run("a", ""), kind("scan:1", "a"));
+        assert_eq!(kind("scan:1", "a").narrow, crate::packing::names::digest(&["scan", "scan", "a"]));
     }
 
     #[test]

@@ -92,6 +92,7 @@ impl std::fmt::Debug for Guard {
 impl Guard {
     /// Checks a spec, reporting every mistake at its pointer.
     pub(super) fn compile(name: String, spec: GuardPolicySpec, problems: &mut Problems) -> Guard {
+        spec.matches.namespaces.check("/spec/match/namespaces", problems);
         spec.matches.namespace_selector.check("/spec/match/namespaceSelector", problems);
         spec.matches.object_selector.check("/spec/match/objectSelector", problems);
         for (index, kind) in spec.matches.kinds.iter().enumerate() {
@@ -107,8 +108,16 @@ impl Guard {
             problems.add("/spec/rules", "names no rule: `supercargo explain` lists them");
         }
         let enforcement = spec.enforcement;
-        let rules =
+        let rules: Vec<GuardRule> =
             spec.rules.into_iter().filter_map(|(id, setting)| rule(&id, setting, enforcement, problems)).collect();
+        let kinds: Vec<_> =
+            KINDS.iter().filter(|kind| spec.matches.kinds.iter().any(|name| name == kind.name)).collect();
+        for GuardRule { rule, .. } in &rules {
+            if !kinds.is_empty() && !kinds.iter().any(|kind| (rule.sees)(kind)) {
+                let message = format!("looks at none of match.kinds: it is for {}", rule.looks_at);
+                problems.add(format!("/spec/rules/{}", rule.id), message);
+            }
+        }
         Guard { name, matches: spec.matches, controller_pods: spec.controller_pods, rules }
     }
 

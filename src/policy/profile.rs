@@ -10,10 +10,11 @@ pub use self::volumes::VolumeTypes;
 use super::selector::LabelSelector;
 use crate::facts::Namespace;
 use crate::fields::Problems;
-use crate::quantity;
-use crate::tree::escape;
 use crate::workload::{INJECTED, Pod};
 
+mod metadata;
+mod resources;
+mod sources;
 mod volumes;
 
 /// `spec` of a PodProfile.
@@ -29,7 +30,7 @@ pub struct PodProfileSpec {
     /// Labels, for NetworkPolicies to select; keys need a domain of your own.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
-    /// Annotations.
+    /// Annotations; none that Kubernetes itself or Supercargo reads.
     #[serde(default)]
     pub annotations: BTreeMap<String, String>,
     /// Where the pods should run.
@@ -38,7 +39,7 @@ pub struct PodProfileSpec {
     /// Requests and limits for containers that have none.
     #[serde(default)]
     pub resources: ResourceDefaults,
-    /// Volumes, as in a pod spec: a name and one source.
+    /// Volumes, as in a pod spec: a name and one source, whose fields are read as strictly as these.
     #[serde(default)]
     pub volumes: Vec<Map<String, Value>>,
     /// Where the volumes are mounted.
@@ -218,7 +219,8 @@ pub struct Mount {
 pub struct SubPathFrom {
     /// The pod's annotation that names the folder: a relative path without `..`.
     pub annotation: String,
-    /// What comes in front; `{namespace}` stands for the pod's namespace.
+    /// The folder that it is looked for in, with `/` at its end; `{namespace}` stands for the pod's namespace. The volume itself when
+    /// left out.
     #[serde(default)]
     pub prefix: String,
     /// Whether a pod without the annotation is refused; otherwise it gets the folder that the prefix names.
@@ -256,7 +258,7 @@ impl Profile {
     pub(super) fn compile(name: String, spec: PodProfileSpec, types: &VolumeTypes, problems: &mut Problems) -> Profile {
         spec.matches.namespace_selector.check("/spec/match/namespaceSelector", problems);
         spec.matches.pod_selector.check("/spec/match/podSelector", problems);
-        check_metadata(&spec, problems);
+        metadata::check(&spec, problems);
         check_placement(&spec.placement, problems);
         let resources = &spec.resources;
         let roles = [
@@ -266,7 +268,7 @@ impl Profile {
         ];
         for (role, amounts) in roles {
             if let Some(amounts) = amounts {
-                check_amounts(&format!("/spec/resources/{role}"), amounts, problems);
+                resources::check(&format!("/spec/resources/{role}"), amounts, problems);
             }
         }
         volumes::check(&spec, types, problems);
@@ -284,34 +286,8 @@ impl Profile {
     }
 }
 
-fn check_metadata(spec: &PodProfileSpec, problems: &mut Problems) {
-    for (key, value) in &spec.labels {
-        let at = format!("/spec/labels/{}", escape(key));
-        problems.label_key(&at, key);
-        problems.label_value("/spec/labels", key, value);
-        let domain = key.split_once('/').map(|(domain, _)| domain);
-        match domain {
-            None => problems.add(at, format!("{key:?} has no domain, and a Service or a controller may select by it: write a domain of your own in front, such as example.com/{key}")),
-            Some(domain) if ["kubernetes.io", "k8s.io"].iter().any(|own| domain == *own || domain.ends_with(&format!(".{own}"))) => {
-                problems.add(at, format!("labels of {domain} belong to controllers and Services: use a domain of your own"));
-            }
-            Some(_) => {}
-        }
-    }
-    for key in spec.annotations.keys() {
-        let at = format!("/spec/annotations/{}", escape(key));
-        problems.label_key(&at, key);
-        if key.starts_with("supercargo.dev/") {
-            problems
-                .add(at, "annotations of supercargo.dev are written by Supercargo itself: use a domain of your own");
-        }
-    }
-}
-
 fn check_placement(placement: &Placement, problems: &mut Problems) {
-    for (index, key) in placement.group_by.iter().enumerate() {
-        problems.label_key(&format!("/spec/placement/groupBy/{index}"), key);
-    }
+    check_keys("/spec/placement/groupBy", &placement.group_by, problems);
     for (key, value) in &placement.node_selector {
         problems.label_key("/spec/placement/nodeSelector", key);
         problems.label_value("/spec/placement/nodeSelector", key, value);
@@ -335,12 +311,8 @@ fn check_placement(placement: &Placement, problems: &mut Problems) {
             problems.add(format!("{at}/tolerationSeconds"), "works with effect: NoExecute only");
         }
     }
-    for (index, key) in placement.spread.topology_keys.iter().enumerate() {
-        problems.label_key(&format!("/spec/placement/spread/topologyKeys/{index}"), key);
-    }
-    for (index, key) in placement.spread.by.iter().enumerate() {
-        problems.label_key(&format!("/spec/placement/spread/by/{index}"), key);
-    }
+    check_keys("/spec/placement/spread/topologyKeys", &placement.spread.topology_keys, problems);
+    check_keys("/spec/placement/spread/by", &placement.spread.by, problems);
     if placement.mode == Mode::Spread && placement.spread.topology_keys.is_empty() {
         problems.add(
             "/spec/placement/spread/topologyKeys",
@@ -349,32 +321,13 @@ fn check_placement(placement: &Placement, problems: &mut Problems) {
     }
 }
 
-fn check_amounts(at: &str, amounts: &Amounts, problems: &mut Problems) {
-    for (side, map) in [("requests", &amounts.requests), ("limits", &amounts.limits)] {
-        for (resource, amount) in map {
-            let standard = matches!(resource.as_str(), "cpu" | "memory" | "ephemeral-storage")
-                || resource.starts_with("hugepages-");
-            if !standard && !resource.contains('/') {
-                problems.add(
-                    format!("{at}/{side}/{}", escape(resource)),
-                    format!("there is no resource {resource:?}: write cpu, memory, ephemeral-storage, or one with a domain such as nvidia.com/gpu"),
-                );
-            }
-            problems.quantity(&format!("{at}/{side}/{}", escape(resource)), &amount.0);
-        }
-    }
-    for (resource, request) in &amounts.requests {
-        let Some(limit) = amounts.limits.get(resource) else { continue };
-        if let (Ok(requested), Ok(limited)) = (quantity::parse(&request.0), quantity::parse(&limit.0))
-            && requested > limited
-        {
-            problems.add(
-                format!("{at}/requests/{}", escape(resource)),
-                format!(
-                    "{} is more than the limit of {}: a pod cannot request more than its limit",
-                    request.0, limit.0
-                ),
-            );
+/// Label keys of which each stands there once: a second constraint for a topology would be refused, any other does nothing.
+fn check_keys(at: &str, keys: &[String], problems: &mut Problems) {
+    for (index, key) in keys.iter().enumerate() {
+        let at = format!("{at}/{index}");
+        problems.label_key(&at, key);
+        if keys[..index].contains(key) {
+            problems.add(at, format!("{key:?} is there twice: leave it out"));
         }
     }
 }

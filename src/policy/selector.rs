@@ -116,6 +116,26 @@ impl Default for NamePatterns {
 }
 
 impl NamePatterns {
+    /// Reports what leaves out more than anybody means: all namespaces.
+    pub(super) fn check(&self, at: &str, problems: &mut Problems) {
+        for (list, patterns) in [("include", &self.include), ("exclude", &self.exclude)] {
+            for (index, pattern) in patterns.iter().enumerate() {
+                problems.namespace_pattern(&format!("{at}/{list}/{index}"), pattern);
+            }
+        }
+        if self.include.is_empty() {
+            problems.add(
+                format!("{at}/include"),
+                "is empty, so that nothing is judged: name namespaces, or leave it out for all of them",
+            );
+        } else if self.include.iter().all(|pattern| any_glob(&self.exclude, pattern)) {
+            problems.add(
+                format!("{at}/exclude"),
+                "takes back all that include names, so that nothing is judged: exclude fewer namespaces",
+            );
+        }
+    }
+
     /// Whether `name` is meant.
     pub fn matches(&self, name: &str) -> bool {
         any_glob(&self.include, name) && !any_glob(&self.exclude, name)

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{Check, Input, MOST_FINDINGS, Rule, Standing, compile, parameters, pod_specs};
+use crate::fields::Problems;
 use crate::finding::{Action, Finding, Subject};
 use crate::quantity::Quantity;
 use crate::tree::Node;
@@ -61,6 +62,12 @@ fn trouble(limit: Option<&Node<'_>>) -> Option<Trouble> {
 }
 
 impl Check for RequiredLimits {
+    fn doubt(&self, at: &str, problems: &mut Problems) {
+        if !(self.cpu || self.memory || self.ephemeral_storage) {
+            problems.add(at, "requires no limit: set cpu, memory or ephemeralStorage to true, or leave the rule out");
+        }
+    }
+
     fn check(&self, input: &Input<'_>, found: &mut Vec<Finding>) {
         let Some(pod) = input.pod else { return };
         let wanted = [

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Check, Input, MOST_FINDINGS, Rule, Standing, compile, parameters, pod_specs};
+use crate::fields::Problems;
 use crate::finding::{Action, Finding, Subject};
 use crate::workload::{Container, INJECTED, PROBES, Pod};
 
@@ -32,7 +33,7 @@ struct RequiredProbes {
     probes: Vec<Probe>,
     /// Whether all of them must be there, or any one.
     need: Need,
-    /// Containers that need none: what other webhooks inject, and the author of the pod cannot mend. A list of your own
+    /// Containers that need none, by their whole names: what other webhooks inject, and the author of the pod cannot mend. A list of your own
     /// replaces this one.
     except_containers: Vec<String>,
 }
@@ -76,6 +77,24 @@ impl Probe {
 }
 
 impl Check for RequiredProbes {
+    fn doubt(&self, at: &str, problems: &mut Problems) {
+        if self.probes.is_empty() {
+            problems.add(
+                format!("{at}/probes"),
+                "is empty, so that no probe is required: write some of liveness, readiness, startup, or leave the rule out",
+            );
+        }
+        for (index, probe) in self.probes.iter().enumerate() {
+            if self.probes[..index].contains(probe) {
+                problems
+                    .add(format!("{at}/probes/{index}"), format!("{} is there twice: leave it out", probe.names().0));
+            }
+        }
+        for (index, name) in self.except_containers.iter().enumerate() {
+            problems.part_name(&format!("{at}/exceptContainers/{index}"), name);
+        }
+    }
+
     fn check(&self, input: &Input<'_>, found: &mut Vec<Finding>) {
         // A Job without restartPolicy would count as Always, which the API server refuses in a Job.
         if matches!(input.workload.kind.name, "Job" | "CronJob") {

@@ -16,7 +16,7 @@ use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, BufReader, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -31,6 +31,10 @@ use super::tls::Tls;
 /// Heads are a few hundred bytes, and bodies are taken out piece by piece: a larger buffer would only be held longer. A TLS
 /// record is 16 KiB.
 const BUFFER: usize = 32 << 10;
+
+/// Ciphertext is taken from the socket a whole TLS record at a time (16 KiB, a header and a tag); rustls by itself asks for 4 KiB,
+/// which is two calls for a pod and 26 for a review of 100 KB.
+const RECORD: usize = (16 << 10) + 256;
 
 /// After an error that is not the client's, such as running out of file descriptors.
 const BREATH: Duration = Duration::from_millis(100);
@@ -92,6 +96,7 @@ impl<R: Respond> Acceptor<R> {
             let Some(config) = tls else {
                 return Conversation { slot, limits, respond, phase }.hold(stream).await;
             };
+            let stream = BufReader::with_capacity(RECORD, stream);
             let handshake = timeout(limits.handshake, TlsAcceptor::from(config).accept(stream));
             let shaken = tokio::select! {
                 shaken = handshake => shaken,

@@ -6,11 +6,25 @@ use serde_json::error::Category;
 use serde_json::value::RawValue;
 
 use super::marks::{Marks, Place};
+use super::value::Value;
 use super::yaml::Wrong;
 use crate::tree::Node;
 
-/// Each value of `text`, until one cannot be read.
+/// Each value of `text`, until one cannot be read or has a key twice.
 pub(super) fn read(text: &str) -> impl Iterator<Item = Result<(Node<'_>, Marks), Wrong>> {
+    let mut stopped = false;
+    read_whole(text).map_while(move |value| {
+        if stopped {
+            return None;
+        }
+        let value = value.and_then(Value::strict);
+        stopped = value.is_err();
+        Some(value)
+    })
+}
+
+/// Each value of `text`, until one cannot be read.
+pub(super) fn read_whole(text: &str) -> impl Iterator<Item = Result<Value<'_>, Wrong>> {
     let mut values = serde_json::Deserializer::from_str(text).into_iter::<&RawValue>();
     let mut stopped = false;
     let mut place = Place { line: 1, column: 1 };
@@ -33,16 +47,11 @@ pub(super) fn read(text: &str) -> impl Iterator<Item = Result<(Node<'_>, Marks),
     })
 }
 
-fn one(text: &str, place: Place) -> Result<(Node<'_>, Marks), Wrong> {
-    let node = Node::read(text).map_err(|_| Wrong { place, what: "nested deeper than 128 levels".into() })?;
-    let mut scan = Scan { rest: text, place, twice: None };
-    let marks = scan.value(&node);
-    match scan.twice {
-        Some(place) => {
-            Err(Wrong { place, what: "a key stands twice in the same map; kubectl would take the last".into() })
-        }
-        None => Ok((node, marks)),
-    }
+fn one(text: &str, place: Place) -> Result<Value<'_>, Wrong> {
+    let tree = Node::read(text).map_err(|_| Wrong { place, what: "nested deeper than 128 levels".into() })?;
+    let mut scan = Scan { rest: text, place, twice: Vec::new() };
+    let marks = scan.value(&tree);
+    Ok(Value { tree, marks, twice: scan.twice })
 }
 
 fn wrong(error: &serde_json::Error) -> Wrong {
@@ -70,7 +79,7 @@ fn advance(place: &mut Place, over: &str) {
 struct Scan<'t> {
     rest: &'t str,
     place: Place,
-    twice: Option<Place>,
+    twice: Vec<Place>,
 }
 
 impl<'t> Scan<'t> {
@@ -124,7 +133,7 @@ impl<'t> Scan<'t> {
                     self.gap();
                     let place = self.place;
                     if !keys.insert(key) {
-                        self.twice.get_or_insert(place);
+                        self.twice.push(place);
                     }
                     self.scalar();
                     below.push(Marks { place, ..self.value(node) });

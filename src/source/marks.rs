@@ -21,13 +21,14 @@ pub struct Marks {
 }
 
 impl Marks {
-    /// The place of the value at an RFC 6901 pointer into `tree`; of the nearest parent that exists when it does not.
+    /// The place of the value at an RFC 6901 pointer into `tree`; of the nearest parent that exists when it does not, and of the last
+    /// one when a key stands twice, as [`Map::get`](crate::tree::Map::get).
     pub fn place(&self, tree: &Node<'_>, pointer: &str) -> Place {
         let (mut marks, mut node) = (self, tree);
         for token in tokens(pointer).into_iter().flatten() {
             let found = match node {
                 Node::Object(map) => {
-                    map.iter().enumerate().find(|(_, (key, _))| *key == token).map(|(i, (_, n))| (i, n))
+                    map.iter().enumerate().filter(|(_, (key, _))| *key == token).map(|(i, (_, n))| (i, n)).last()
                 }
                 Node::Array(items) => token.parse().ok().and_then(|index: usize| Some((index, items.get(index)?))),
                 _ => None,

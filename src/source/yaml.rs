@@ -11,6 +11,7 @@ use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, Span, StrI
 
 use super::marks::{Marks, Place};
 use super::scalar;
+use super::value::Value;
 use crate::tree::Node;
 
 /// As deep as serde_json reads; the API server's objects have about 15 levels.
@@ -32,8 +33,13 @@ pub(super) struct Wrong {
 
 type Read<T> = Result<T, Wrong>;
 
-/// Reads `text`, which begins on `line` of its file. `None`: there is nothing in it.
+/// Reads `text`, which begins on `line` of its file, and in which no key stands twice. `None`: there is nothing in it.
 pub(super) fn read(text: &str, line: u32) -> Read<Option<(Node<'_>, Marks)>> {
+    read_whole(text, line)?.map(Value::strict).transpose()
+}
+
+/// The same of text in which keys may stand twice.
+pub(super) fn read_whole(text: &str, line: u32) -> Read<Option<Value<'_>>> {
     let options = granit_parser::options! {
         emit_comments: false,
         flow_nesting_limit: DEPTH,
@@ -44,12 +50,16 @@ pub(super) fn read(text: &str, line: u32) -> Read<Option<(Node<'_>, Marks)>> {
         anchors: HashMap::new(),
         spent: 0,
         offset: line.saturating_sub(1),
+        twice: Vec::new(),
     };
     let mut found = None;
     loop {
         let (event, place) = reader.next()?;
         match event {
-            Event::StreamEnd => return Ok(found),
+            Event::StreamEnd => {
+                let twice = reader.twice;
+                return Ok(found.map(|(tree, marks)| Value { tree, marks, twice }));
+            }
             Event::DocumentStart(..) if found.is_some() => {
                 return Err(Wrong {
                     place,
@@ -72,6 +82,8 @@ struct Reader<'t> {
     anchors: HashMap<usize, (Node<'t>, Marks)>,
     spent: usize,
     offset: u32,
+    /// Where keys stand that their map had before.
+    twice: Vec<Place>,
 }
 
 /// A map while it is read.
@@ -192,10 +204,7 @@ impl<'t> Reader<'t> {
             }
             marks.place = at;
             if !members.write(key, node, marks) {
-                return Err(Wrong {
-                    place: at,
-                    what: "a key stands twice in the same map; kubectl would take the last".into(),
-                });
+                self.twice.push(at);
             }
         }
         let Members { list, marks, .. } = members;
@@ -230,14 +239,18 @@ impl<'t> Members<'t> {
         }
     }
 
-    /// Takes a member that stands here; false when it did so before.
+    /// Takes a member that stands here; false when one of its name did so before, which stays.
     fn write(&mut self, key: Cow<'t, str>, node: Node<'t>, marks: Marks) -> bool {
         let Some(index) = self.find(&key) else {
             self.put(key, node, marks, true);
             return true;
         };
+        if self.written.get_mut(index).is_some_and(|written| std::mem::replace(written, true)) {
+            self.put(key, node, marks, true);
+            return false;
+        }
         self.replace(index, node, marks);
-        !self.written.get_mut(index).is_some_and(|written| std::mem::replace(written, true))
+        true
     }
 
     /// Takes over the members of the map, or of the maps in the list, behind `<<`. kubectl lets them win over members

@@ -5,7 +5,6 @@ mod program;
 
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
 use std::process::Stdio;
 
 use hyper::Method;
@@ -15,10 +14,10 @@ use self::api::Api;
 use self::program::Batch;
 
 /// A file with one group; each job requests a core.
-fn file(folder: &Path, jobs: &[&str]) {
+fn file(jobs: &[&str]) -> Value {
     let job = |name: &&str| json!({"jobName": name, "image": "scan:1", "requestMem": "1Gi", "requestCpu": "1"});
     let jobs: Vec<Value> = jobs.iter().map(job).collect();
-    std::fs::write(folder.join("batch.json"), json!({"night": jobs}).to_string()).unwrap();
+    json!({"night": jobs})
 }
 
 fn node(name: &str) -> Value {
@@ -153,6 +152,123 @@ async fn failures_have_their_reasons() {
         ended.err.contains("to remove all jobs of this run:\n  kubectl delete jobs -n scans -l supercargo.dev/batch="),
         "{ended:?}"
     );
+}
+
+#[tokio::test]
+async fn a_success_is_not_taken_for_a_refusal_that_was_before_it() {
+    let api = Api::default();
+    api.put(node("n1"));
+    let mut batch = Batch::start(&api, &["late", "other"], &["--cleanup"]).await;
+    batch.says("night/late: made").await;
+    batch.says("night/other: made").await;
+    let mut refusal = warning("late", "admission webhook \"images\" denied the request: not verified yet");
+    refusal["lastTimestamp"] = json!("2026-01-01T00:00:10Z");
+    api.put(refusal);
+    batch.says("night/late: its pod is refused: admission webhook \"images\" denied").await;
+    let mut made = running("late", "n1");
+    made["metadata"]["creationTimestamp"] = json!("2026-01-01T00:00:12Z");
+    api.put(made);
+    batch.says("night/late: running on n1").await;
+    // Between the pod's success and the Job's condition the other one ends.
+    api.change("pods", "late-x", |pod| pod["status"]["phase"] = json!("Succeeded"));
+    api.put(running("other", "n1"));
+    succeed(&api, "other");
+    batch.says("night/other: succeeded").await;
+    end(&api, "late", "Complete", "");
+    let ended = batch.ended().await;
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert!(ended.out.contains("\n2 jobs in 1 group: 2 succeeded, after "), "{ended:?}");
+}
+
+#[tokio::test]
+async fn conflicts_are_told_apart() {
+    let conflict = |message: &str, kind: &str, causes: Value| {
+        json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 409, "reason": "Conflict", "message": message,
+            "details": {"name": "q", "kind": kind, "causes": causes}})
+    };
+    let api = Api::default();
+    api.put(node("n1"));
+    // Many that write to the same quota at once.
+    let modified = "Operation cannot be fulfilled on resourcequotas \"q\": the object has been modified; please apply your changes to \
+        the latest version and try again";
+    api.fail_with(Method::PATCH, "/jobs/quota", conflict(modified, "resourcequotas", json!([])));
+    let new = "jobs.batch \"quota\" is forbidden: status unknown for quota: q, resources: count/jobs.batch";
+    api.fail(Method::PATCH, "/jobs/quota", 403, new);
+    let cause = json!([{"reason": "FieldManagerConflict", "message": "conflict with \"kubectl\"", "field": ".spec.backoffLimit"}]);
+    let owned = "Apply failed with 1 conflict: conflict with \"kubectl\": .spec.backoffLimit";
+    api.fail_with(Method::PATCH, "/jobs/owned", conflict(owned, "jobs", cause));
+    let mut there = conflict("jobs.batch \"there\" already exists", "jobs", json!([]));
+    there["reason"] = json!("AlreadyExists");
+    api.fail_with(Method::PATCH, "/jobs/there", there);
+    let ended = Batch::start(&api, &["quota", "owned", "there"], &["--no-wait"]).await.ended().await;
+    assert_eq!((ended.code, api.names("jobs")), (1, vec!["quota".to_owned()]), "{ended:?}");
+    for job in ["owned", "there"] {
+        let taken =
+            format!("night/{job}: refused: another Job of this name is there: remove it (kubectl delete job {job} ");
+        assert!(ended.out.contains(&taken), "{ended:?}");
+    }
+    assert!(ended.out.contains("night/quota: made\n"), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_quota_of_jobs_is_waited_for_as_long_as_somebody_waits() {
+    let refusal = "jobs.batch \"full\" is forbidden: exceeded quota: q, requested: count/jobs.batch=1, used: count/jobs.batch=1, \
+        limited: count/jobs.batch=1";
+    let api = Api::default();
+    api.put(node("n1"));
+    for _ in 0..2 {
+        api.fail(Method::PATCH, "/jobs/full", 403, refusal);
+    }
+    let mut batch = Batch::start(&api, &["full", "fine"], &[]).await;
+    batch.says("night/full: the quota is used up: jobs.batch \"full\" is forbidden: exceeded quota: q").await;
+    batch.says("night/fine: made").await;
+    batch.says("night/full: made").await;
+    for job in ["full", "fine"] {
+        api.put(running(job, "n1"));
+        succeed(&api, job);
+    }
+    let ended = batch.ended().await;
+    assert_eq!((ended.code, ended.out.matches("the quota is used up").count()), (0, 1), "{ended:?}");
+
+    // Until the deadline, and not at all when nobody waits.
+    for options in [&["--deadline", "1s"][..], &["--no-wait"]] {
+        let api = Api::default();
+        api.put(node("n1"));
+        (0..3).for_each(|_| api.fail(Method::PATCH, "/jobs/full", 403, refusal));
+        let ended = Batch::start(&api, &["full"], options).await.ended().await;
+        assert_eq!((ended.code, api.names("jobs").len()), (1, 0), "{ended:?}");
+        assert!(
+            ended.out.contains("night/full: refused: jobs.batch \"full\" is forbidden: exceeded quota"),
+            "{ended:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn names_are_unique_in_the_namespace_of_the_kubeconfig() {
+    let api = Api::default();
+    let mut small = node("n1");
+    small["status"]["allocatable"]["cpu"] = json!("500m");
+    api.put(small);
+    let job = |more: Value| {
+        let mut job = json!({"jobName": "a", "image": "scan:1", "requestMem": "1Gi", "requestCpu": "100m"});
+        job.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        job
+    };
+    let twice = json!({"night": [job(json!({}))], "day": [job(json!({"namespace": "scans"})), job(json!({"jobName": "b", "requestCpu": "1"}))]});
+    let ended = Batch::start_with(&api, &twice, &[]).await.ended().await;
+    assert_eq!((ended.code, ended.out.as_str()), (2, ""), "{ended:?}");
+    let said: Vec<&str> = ended.err.lines().collect();
+    assert!(said[0].ends_with("no node holds so much: the largest has 500m for pods"), "{ended:?}");
+    assert!(
+        said[1].contains("\"a\" stands twice") && said[1].ends_with("name no namespace are in \"scans\""),
+        "{ended:?}"
+    );
+    assert_eq!(said.len(), 4, "{ended:?}");
+    assert_eq!(api.names("jobs"), Vec::<String>::new());
+    // Where they run somewhere else, there are two.
+    let ended = Batch::start_with(&api, &twice, &["-n", "other"]).await.ended().await;
+    assert!(!ended.err.contains("stands twice"), "{ended:?}");
 }
 
 #[tokio::test]
@@ -293,7 +409,7 @@ async fn a_terminal_has_a_bar_below_the_lines() {
         let _ = terminal.read_to_end(&mut shown);
         String::from_utf8(shown).unwrap()
     });
-    let mut batch = Batch::start_on(&api, &["a"], &[], Stdio::from(other_end)).await;
+    let mut batch = Batch::start_on(&api, &file(&["a"]), &[], Stdio::from(other_end)).await;
     batch.says("night/a: made").await;
     api.put(running("a", "n1"));
     batch.says("night/a: running on n1").await;

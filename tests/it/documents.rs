@@ -1,7 +1,6 @@
 //! The documents say what the program does: every command in the README is run here, or is a target that CI runs; our own manifests
 //! pass our own check; the examples do what they are there to show.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -238,37 +237,4 @@ fn the_exemption_in_the_document_on_secrets_is_the_one_that_is_proposed() {
     let object = with(good_deployment(), "/spec/template/spec/containers/0/env", env);
     let proposed = World::built_in().in_namespace("shop").check(&object).outcome.allowance().unwrap();
     assert_eq!(blocks(&read("docs/secrets.md"), "yaml"), [format!("{proposed}\n")]);
-}
-
-/// cargo-deny is not run in CI; what it would say of versions can be read from the lock.
-#[test]
-fn every_crate_that_is_locked_twice_is_excused() {
-    let field = |block: &str, name: &str| {
-        let (_, rest) = block.split_once(&format!("{name} = \""))?;
-        Some(rest.split_once('"')?.0.to_owned())
-    };
-    let lock = read("Cargo.lock");
-    let mut versions: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for block in lock.split("[[package]]").skip(1) {
-        versions.entry(field(block, "name").unwrap()).or_default().push(field(block, "version").unwrap());
-    }
-    // Packages are sorted by version within a name, and the last one is the one to move to.
-    let mut twice: Vec<(String, String)> = Vec::new();
-    for (name, versions) in versions {
-        twice.extend(versions.iter().rev().skip(1).map(|version| (name.clone(), version.clone())));
-    }
-    let deny = read("deny.toml");
-    let excused: Vec<(&str, &str)> = deny
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("{ crate = \"")?.split_once('"')?.0.split_once('@'))
-        .collect();
-    let covers = |excuse: &(&str, &str), (name, version): &(String, String)| {
-        excuse.0 == name && version.strip_prefix(excuse.1).is_some_and(|rest| rest.starts_with('.'))
-    };
-    for crate_ in &twice {
-        assert!(excused.iter().any(|excuse| covers(excuse, crate_)), "deny.toml does not excuse {crate_:?}");
-    }
-    for excuse in &excused {
-        assert!(twice.iter().any(|crate_| covers(excuse, crate_)), "deny.toml excuses {excuse:?}, which is not there");
-    }
 }

@@ -15,6 +15,7 @@ use crate::batch::{self, Batch, Options, Planned, Progress};
 use crate::cli::{CLEAN, FAILED, REFUSED, colours, complain};
 use crate::cluster::ask;
 use crate::cluster::batch::{Input, look, make, nodes, remove, said, watch};
+use crate::fields::Problems;
 use crate::output::count;
 
 /// How often the bar and the time on it move.
@@ -75,11 +76,14 @@ pub(super) fn run(text: &Text, batch: &Batch, mut options: Options, arguments: &
             }
             Err(error) => anyhow::bail!("cannot ask the cluster: {}", said(&error)),
         };
-        if !arguments.scale_up {
-            text.sizes(batch::too_large(batch, &nodes)).inspect_err(|_| {
+        let sizes = if arguments.scale_up { Problems::default() } else { batch::too_large(batch, &nodes) };
+        let too_large = !sizes.is_empty();
+        let names = batch::same_names(batch, options.namespace.as_deref());
+        text.judge_again([sizes, names]).inspect_err(|_| {
+            if too_large {
                 complain("note", "when an autoscaler adds larger nodes than there are, say so with --scale-up");
-            })?;
-        }
+            }
+        })?;
         let planned = batch::plan(batch, &options);
         let mut progress = Progress::new(&planned);
         for node in &nodes {
@@ -112,10 +116,12 @@ impl Course {
     async fn run(&mut self, planned: Vec<Planned>, arguments: &Arguments, nodes: bool) -> anyhow::Result<ExitCode> {
         let listed = self.namespaces.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
         self.screen.say(&format!("run {}: {} in namespace {listed}", self.options.run, count(planned.len(), "job")))?;
+        // Whoever does not wait for the jobs does not wait for room in a quota either.
+        let patience = if arguments.no_wait { 0 } else { self.options.deadline };
         let made = if arguments.only_watch {
             look(&self.client, planned, &self.options.run).boxed()
         } else {
-            make(&self.client, planned).boxed()
+            make(&self.client, planned, Duration::from_secs(patience.into())).boxed()
         };
         let stop = if arguments.no_wait {
             self.follow(made, None).await?
@@ -181,6 +187,7 @@ impl Course {
         let progress = &mut self.progress;
         match input {
             Input::Made(key, uid) => progress.made(&key, &uid),
+            Input::Waits(key, message) => progress.waits(&key, &message),
             Input::Refused(key, message) => progress.refused(&key, &message),
             Input::Unmade(key, message) => progress.unmade(&key, &message),
             Input::Missing(key) => progress.missing(&key),

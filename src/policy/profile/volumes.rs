@@ -2,30 +2,12 @@
 
 use serde_json::{Map, Value};
 
-use super::{Mount, PodProfileSpec};
-use crate::fields::Problems;
+use super::{Mount, PodProfileSpec, SubPathFrom, sources};
+use crate::fields::{Problems, is_plain_folder};
 use crate::tree::escape;
 
 /// Volume types that every profile may add: none of them gives a pod more than the namespace or the storage has.
-const HARMLESS: [&str; 6] = ["persistentVolumeClaim", "emptyDir", "configMap", "ephemeral", "nfs", "csi"];
-
-/// Fields without which a volume of a type means nothing: the API server would refuse every pod that the profile matches.
-const NEEDED: [(&str, &str); 14] = [
-    ("persistentVolumeClaim", "claimName"),
-    ("configMap", "name"),
-    ("ephemeral", "volumeClaimTemplate"),
-    ("nfs", "server"),
-    ("nfs", "path"),
-    ("csi", "driver"),
-    ("azureFile", "shareName"),
-    ("downwardAPI", "items"),
-    ("flexVolume", "driver"),
-    ("hostPath", "path"),
-    ("image", "reference"),
-    ("iscsi", "targetPortal"),
-    ("projected", "sources"),
-    ("secret", "secretName"),
-];
+pub(super) const HARMLESS: [&str; 6] = ["persistentVolumeClaim", "emptyDir", "configMap", "ephemeral", "nfs", "csi"];
 
 /// The volume types that profiles may add.
 #[derive(Clone, Debug, Default)]
@@ -73,6 +55,7 @@ pub(super) fn check(spec: &PodProfileSpec, types: &VolumeTypes, problems: &mut P
     }
     for (index, mount) in spec.volume_mounts.iter().enumerate() {
         check_mount(&format!("/spec/volumeMounts/{index}"), mount, &names, problems);
+        check_reach(index, &spec.volume_mounts, problems);
     }
 }
 
@@ -92,24 +75,7 @@ fn check_source(at: &str, volume: &Map<String, Value>, types: &VolumeTypes, prob
             format!("a profile may not add volumes of type {source:?}: write one of {}{grant}", types.names());
         return problems.add(pointer, message);
     }
-    let Value::Object(fields) = &volume[*source] else {
-        return problems.add(pointer, "is not a map");
-    };
-    for (_, field) in NEEDED.iter().filter(|(needing, _)| needing == source) {
-        let given = match fields.get(*field) {
-            Some(Value::String(text)) => !text.is_empty(),
-            Some(Value::Object(map)) => !map.is_empty(),
-            Some(Value::Array(list)) => !list.is_empty(),
-            _ => false,
-        };
-        if !given {
-            problems.add(format!("{pointer}/{field}"), format!("is missing: a volume of type {source} needs it"));
-        }
-    }
-    if let Some(limit) = fields.get("sizeLimit").filter(|_| *source == "emptyDir") {
-        let text = limit.as_str().map_or_else(|| limit.to_string(), str::to_owned);
-        problems.quantity(&format!("{pointer}/sizeLimit"), &text);
-    }
+    sources::check(source, &volume[*source], &pointer, problems);
 }
 
 fn check_mount(at: &str, mount: &Mount, volumes: &[&str], problems: &mut Problems) {
@@ -139,17 +105,55 @@ fn check_mount(at: &str, mount: &Mount, volumes: &[&str], problems: &mut Problem
     if mount.containers.is_empty() {
         problems.add(format!("{at}/containers"), "is empty: name containers, or leave it out for all app containers");
     }
-    let Some(from) = &mount.sub_path_from else { return };
-    problems.label_key(&format!("{at}/subPathFrom/annotation"), &from.annotation);
-    let known = from.prefix.replace("{namespace}", "n");
-    if known.contains(['{', '}', '$']) || known.starts_with('/') || known.split('/').any(|part| part == "..") {
-        problems.add(
-            format!("{at}/subPathFrom/prefix"),
-            format!(
-                "{:?} is no relative path: {{namespace}} is the only placeholder, and '..' is not allowed",
-                from.prefix
-            ),
+    if let Some(from) = &mount.sub_path_from {
+        check_sub_path(&format!("{at}/subPathFrom"), from, problems);
+    }
+}
+
+/// Reports the containers of a mount that get another one at this path, so that this one never would be.
+fn check_reach(index: usize, mounts: &[Mount], problems: &mut Problems) {
+    let mount = &mounts[index];
+    for (position, name) in mount.containers.iter().enumerate() {
+        let earlier =
+            mounts[..index].iter().position(|other| other.mount_path == mount.mount_path && other.reaches(name, mount));
+        let by = match earlier {
+            Some(other) => format!("volumeMounts[{other}]"),
+            None if mount.containers[..position].contains(name) => "this entry".to_owned(),
+            None => continue,
+        };
+        let message = format!(
+            "{name:?} is in {by} for {} already, and the first wins: leave it out, or mount at another path",
+            mount.mount_path
         );
+        problems.add(format!("/spec/volumeMounts/{index}/containers/{position}"), message);
+    }
+}
+
+impl Mount {
+    /// Whether all containers that `later` means by this name have this mount.
+    fn reaches(&self, name: &str, later: &Mount) -> bool {
+        self.containers.iter().any(|own| own == name)
+            && (name != "*" || self.except_containers.iter().all(|except| later.except_containers.contains(except)))
+    }
+}
+
+fn check_sub_path(at: &str, from: &SubPathFrom, problems: &mut Problems) {
+    problems.label_key(&format!("{at}/annotation"), &from.annotation);
+    let (prefix, at) = (&from.prefix, format!("{at}/prefix"));
+    if prefix.is_empty() {
+        return;
+    }
+    let folder = prefix.replace("{namespace}", "n");
+    let folder = folder.strip_suffix('/').unwrap_or(&folder);
+    if !is_plain_folder(folder) || folder.contains(['{', '}']) {
+        problems.add(
+            at,
+            format!("{prefix:?} is no relative path: {{namespace}} is the only placeholder, and '..' is not allowed"),
+        );
+    } else if !prefix.ends_with('/') {
+        let message =
+            format!("{prefix:?} does not end in '/', so that a pod could name a folder beside it: write \"{prefix}/\"");
+        problems.add(at, message);
     }
 }
 

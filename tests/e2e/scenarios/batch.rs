@@ -40,6 +40,8 @@ pub async fn runs_to_its_end_with_and_without_the_webhook(plane: &ControlPlane) 
     println!("    nodes used by two groups of 8 jobs on 6 nodes: {alone} without the webhook, {packed} with it");
     ensure!(packed < alone, "packed on {packed} nodes, {alone} without the webhook");
     for pod in &pods {
+        let group = &pod["metadata"]["annotations"]["supercargo.dev/batch-group"];
+        ensure!(group.as_str().is_some_and(|group| GROUPS.contains(&group)), "its lifetime is kept by {group}");
         let placement = &pod["metadata"]["annotations"]["supercargo.dev/placement"];
         ensure!(placement.is_string(), "it was not packed: {}", pod["metadata"]);
         // Where the webhook has no view of the nodes.
@@ -107,8 +109,8 @@ pub async fn says_why_jobs_are_refused(plane: &ControlPlane) -> Result<()> {
     ended(&ran, 0, &["night/user: succeeded"])
 }
 
-/// A job that no node takes is waited for until its deadline (1) or the end of somebody's patience (2); a quota is waited for; what
-/// no node could hold is not sent.
+/// A job that no node takes is waited for until its deadline (1) or the end of somebody's patience (2); quotas of pods and of Jobs are
+/// waited for; what no node could hold is not sent.
 pub async fn waits_for_nodes_and_quotas(plane: &ControlPlane) -> Result<()> {
     let namespace = scan_namespace(plane, "batch-waits").await?;
     nodes(plane, "node", 2, "4", "16Gi", 110).await?;
@@ -140,8 +142,15 @@ pub async fn waits_for_nodes_and_quotas(plane: &ControlPlane) -> Result<()> {
         "spec": {"hard": {"pods": "1"}}});
     plane.apply(&[quota]).await?;
     let file = write(plane, "quota", &json!({"night": jobs(&["one", "other"], "100m")}))?;
-    let ran = batch(plane, &["-n", &namespace, &file]).await?;
-    ended(&ran, 0, &["the quota is used up: pods ", "exceeded quota: one-pod", "2 succeeded"])
+    let ran = batch(plane, &["-n", &namespace, "--cleanup", &file]).await?;
+    ended(&ran, 0, &["the quota is used up: pods ", "exceeded quota: one-pod", "2 succeeded"])?;
+
+    // Jobs that have ended count, too, as long as they are kept.
+    let quota = json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "one-job", "namespace": namespace},
+        "spec": {"hard": {"count/jobs.batch": "1"}}});
+    plane.apply(&[quota]).await?;
+    let ran = batch(plane, &["-n", &namespace, "--keep", "1s", &file]).await?;
+    ended(&ran, 0, &["the quota is used up: jobs.batch ", "exceeded quota: one-job", "2 succeeded"])
 }
 
 /// Runs two groups of 8 jobs each; the number of nodes used, and the pods.

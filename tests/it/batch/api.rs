@@ -46,8 +46,8 @@ struct State {
     /// Versions up to this one are forgotten: a watch that goes on from there is answered 410.
     forgotten: u64,
     watches: Vec<(&'static str, mpsc::UnboundedSender<Value>)>,
-    /// What is answered instead, each as often as it stands here: (method, part of the path, code, message).
-    faults: Vec<(Method, &'static str, u16, &'static str)>,
+    /// What is answered instead, each as often as it stands here: (method, part of the path, Status).
+    faults: Vec<(Method, &'static str, Value)>,
     /// Nobody answers.
     away: bool,
     /// Methods, paths and queries of what was asked.
@@ -96,8 +96,7 @@ impl Api {
         state.asked.push(format!("{method} {path}?{query}"));
         let fault = state.faults.iter().position(|(m, part, ..)| *m == method && path.contains(part));
         if let Some(at) = fault {
-            let (_, _, code, message) = state.faults.remove(at);
-            return Ok(status(code, message));
+            return Ok(said(&state.faults.remove(at).2));
         }
         let parts: Vec<&str> = path.split('/').collect();
         let plural = KINDS.iter().find(|(plural, _)| parts.contains(plural)).map(|(plural, _)| *plural).unwrap();
@@ -107,7 +106,7 @@ impl Api {
                 let name = parts.last().copied().unwrap_or_default();
                 match state.objects.get(plural).and_then(|objects| objects.get(&format!("scans/{name}"))) {
                     Some(object) => answer(200, object),
-                    None => status(404, "not found"),
+                    None => said(&status(404, "not found")),
                 }
             }
             Method::GET => state.list(plural, &query),
@@ -128,7 +127,7 @@ impl Api {
                 for object in state.objects.remove(plural).into_iter().flat_map(BTreeMap::into_values) {
                     state.say(plural, "DELETED", object);
                 }
-                status(200, "deleted")
+                said(&status(200, "deleted"))
             }
             other => panic!("{other} {path}"),
         })
@@ -171,7 +170,12 @@ impl Api {
 
     /// The next request of this kind is answered like this.
     pub fn fail(&self, method: Method, part: &'static str, code: u16, message: &'static str) {
-        self.state().faults.push((method, part, code, message));
+        self.fail_with(method, part, status(code, message));
+    }
+
+    /// The same, with all that a Status holds.
+    pub fn fail_with(&self, method: Method, part: &'static str, status: Value) {
+        self.state().faults.push((method, part, status));
     }
 
     /// The names of the objects of a kind.
@@ -247,9 +251,12 @@ fn answer(code: u16, body: &Value) -> Response<Body> {
     Response::builder().status(code).header("content-type", "application/json").body(body).unwrap()
 }
 
-fn status(code: u16, message: &str) -> Response<Body> {
+fn status(code: u16, message: &str) -> Value {
     let outcome = if code < 300 { "Success" } else { "Failure" };
     let reason = if code == 404 { "NotFound" } else { "" };
-    let status = json!({"kind": "Status", "apiVersion": "v1", "status": outcome, "code": code, "reason": reason, "message": message});
-    answer(code, &status)
+    json!({"kind": "Status", "apiVersion": "v1", "status": outcome, "code": code, "reason": reason, "message": message})
+}
+
+fn said(status: &Value) -> Response<Body> {
+    answer(u16::try_from(status["code"].as_u64().unwrap()).unwrap(), status)
 }

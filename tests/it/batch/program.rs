@@ -3,6 +3,7 @@
 use std::process::Stdio;
 use std::time::Duration;
 
+use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
@@ -37,13 +38,18 @@ struct Heard<R> {
 impl Batch {
     /// Starts it in a folder of its own, with a file of these jobs.
     pub async fn start(api: &Api, jobs: &[&str], options: &[&str]) -> Batch {
-        Batch::start_on(api, jobs, options, Stdio::piped()).await
+        Batch::start_with(api, &super::file(jobs), options).await
+    }
+
+    /// The same with this file.
+    pub async fn start_with(api: &Api, file: &Value, options: &[&str]) -> Batch {
+        Batch::start_on(api, file, options, Stdio::piped()).await
     }
 
     /// The same, with its stderr somewhere else.
-    pub async fn start_on(api: &Api, jobs: &[&str], options: &[&str], stderr: Stdio) -> Batch {
+    pub async fn start_on(api: &Api, file: &Value, options: &[&str], stderr: Stdio) -> Batch {
         let folder = tempfile::tempdir().unwrap();
-        super::file(folder.path(), jobs);
+        std::fs::write(folder.path().join("batch.json"), file.to_string()).unwrap();
         std::fs::write(folder.path().join("kubeconfig"), api.serve().await).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_supercargo"))
             .args(["batch", "batch.json", "--kubeconfig", "kubeconfig"])

@@ -84,8 +84,11 @@ fn what_is_no_batch_is_named_by_its_place() {
         ("{\"a\": [", "error: stdin:1:7: the file ends within a value\n"),
         ("", "error: stdin: is empty\n"),
         (
-            "{\n  \"a\": [],\n  \"a\": []\n}",
-            "error: stdin:3:3: a key stands twice in the same map; kubectl would take the last\n",
+            "{\n  \"a\": [],\n  \"a\": 1\n}",
+            "error: stdin:2:3: a: the group is empty: give it a job, or leave it out\n\
+             error: stdin:3:3: a key stands twice in the same map: leave one out, put both into one, or call one differently\n\
+             error: stdin:3:3: a (2): a group is a list of jobs, and this is a number\n\
+             error: nothing was done; correct the 3 places named above\n",
         ),
         ("a: [}", "error: stdin:1:"),
         ("{}{}", "error: stdin:1:3: holds a second document"),
@@ -98,6 +101,64 @@ fn what_is_no_batch_is_named_by_its_place() {
     for (file, said) in [("none.json", "No such file"), ("folder", "is a folder: name one file")] {
         let bad = run(here.path(), &["batch", file, "-o", "yaml"], "");
         assert!(bad.code == 2 && bad.err.contains(said), "{file}: {}", bad.err);
+    }
+}
+
+#[test]
+fn a_key_that_stands_twice_does_not_hide_other_mistakes() {
+    let json = r#"{
+  "night": [
+    {"jobName": "a", "image": "Scan", "requestMem": "1Gi", "requestCpu": "1"}
+  ],
+  "night": [
+    {"jobName": "b", "image": "scan", "image": "Scan", "requestMem": "1Gi", "requestCpu": "1"},
+    {"jobName": "a", "image": "scan", "requestMem": "500", "requestCpu": "1"}
+  ]
+}"#;
+    let yaml = "night:
+- {jobName: a, image: Scan, requestMem: 1Gi, requestCpu: 1}
+night:
+- {jobName: b, image: scan, image: Scan, requestMem: 1Gi, requestCpu: 1}
+- {jobName: a, image: scan, requestMem: 500, requestCpu: 1}
+";
+    let said = |file: &str, [image, group, field, name, amount]: [&str; 5]| {
+        let twice = "a key stands twice in the same map: leave one out, put both into one, or call one differently";
+        let capital = "is no image: its name holds capital letters, which only a tag may";
+        format!(
+            "error: {file}:{image}: night[0].image: {capital}\n\
+             error: {file}:{group}: {twice}\n\
+             error: {file}:{field}: {twice}\n\
+             error: {file}:{field}: night (2)[0].image: {capital}\n\
+             error: {file}:{name}: night (2)[1].jobName: \"a\" stands twice: group \"night\" has it already, and Jobs of one namespace need different names\n\
+             error: {file}:{amount}: night (2)[1].requestMem: is less than 1Mi: memory is counted in bytes: write 500Mi, 2Gi\n\
+             error: nothing was done; correct the 6 places named above\n"
+        )
+    };
+    let here = folder(&[("b.json", json), ("b.yaml", yaml)]);
+    for (file, places) in
+        [("b.json", ["3:22", "5:3", "6:39", "7:6", "7:39"]), ("b.yaml", ["2:16", "3:1", "4:29", "5:4", "5:29"])]
+    {
+        let bad = run(here.path(), &["batch", file, "-o", "yaml"], "");
+        assert_eq!((bad.code, bad.out.as_str(), bad.err.as_str()), (2, "", &*said(file, places)), "{file}");
+    }
+}
+
+#[test]
+fn names_are_unique_in_the_namespace_that_is_given() {
+    let job =
+        |more: &str| format!(r#"[{{"jobName": "a", "image": "scan", "requestMem": "1Gi", "requestCpu": "1"{more}}}]"#);
+    let text = format!("{{\"x\": {},\n\"y\": {}}}", job(""), job(r#", "namespace": "scans""#));
+    let here = folder(&[("b.json", &text)]);
+    let bad = run(here.path(), &["batch", "b.json", "-o", "yaml", "-n", "scans"], "");
+    assert_eq!((bad.code, bad.out.as_str()), (2, ""));
+    assert!(
+        bad.err.starts_with("error: b.json:2:8: y[0].jobName: \"a\" stands twice: group \"x\" has it"),
+        "{}",
+        bad.err
+    );
+    for options in [&["-n", "other"][..], &[]] {
+        let printed = run(here.path(), &[&["batch", "b.json", "-o", "yaml"], options].concat(), "");
+        assert_eq!((printed.code, jobs(&printed.out).len()), (0, 2), "{}", printed.err);
     }
 }
 
@@ -146,7 +207,8 @@ fn the_jobs_are_those_of_the_design() {
             "activeDeadlineSeconds": 1800, "backoffLimit": 2, "ttlSecondsAfterFinished": 600,
             "podFailurePolicy": {"rules": [{"action": "Ignore", "onPodConditions": [disrupted]}]},
             "template": {
-                "metadata": {"labels": labels, "annotations": {"supercargo.dev/source": "payments/api"}},
+                "metadata": {"labels": labels,
+                    "annotations": {"supercargo.dev/batch-group": "night", "supercargo.dev/source": "payments/api"}},
                 "spec": {
                     "automountServiceAccountToken": false, "restartPolicy": "Never", "containers": [container],
                     "securityContext": {"runAsUser": 0, "seccompProfile": {"type": "RuntimeDefault"}},
@@ -184,6 +246,11 @@ fn options_that_do_not_go_together_are_refused() {
         vec!["--timeout", "soon"],
         vec!["--run", "Not-This"],
         vec!["-n", "Not_This"],
+        // What the API server would refuse.
+        vec!["-o", "yaml", "--keep", "700000h"],
+        vec!["-o", "yaml", "--run-as-user", "2147483648"],
+        vec!["-o", "yaml", "--source", "../.."],
+        vec!["-o", "yaml", "--source", ""],
     ] {
         let bad = run(here.path(), &[&["batch", "batch.json"], &options[..]].concat(), "");
         assert_eq!((bad.code, bad.out.as_str()), (2, ""), "{options:?}");

@@ -361,7 +361,13 @@ pub fn profile(dice: &mut Dice<'_>, index: usize) -> Value {
         let side = |dice: &mut Dice<'_>, of: &[&str]| -> Map<String, Value> {
             (0..dice.below(4)).map(|_| (dice.pick(&RESOURCES[..4]).to_owned(), json!(dice.pick(of)))).collect()
         };
-        json!({"requests": side(dice, &["100m", "250m", "1", "0"]), "limits": side(dice, &["1", "2", "512Mi", "1Gi"])})
+        let mut requests = side(dice, &["100m", "250m", "1", "0"]);
+        let limits = side(dice, &["1", "2", "512Mi", "1Gi"]);
+        // Of what is counted in pieces, only the limit may be requested.
+        if let Some(request) = requests.remove(RESOURCES[3]).and(limits.get(RESOURCES[3])) {
+            requests.insert(RESOURCES[3].to_owned(), request.clone());
+        }
+        json!({"requests": requests, "limits": limits})
     };
     let mut resources = Map::new();
     for role in ["containers", "initContainers", "sidecars"] {
@@ -376,16 +382,19 @@ pub fn profile(dice: &mut Dice<'_>, index: usize) -> Value {
             json!({"name": name, key: source})
         })
         .collect();
-    let mut mounts = Vec::new();
+    let mut mounts: Vec<Value> = Vec::new();
     for volume in &volumes {
         for _ in 0..dice.below(3) {
             let mut mount = json!({"volume": volume["name"], "mountPath": dice.pick(&["/src", "/tmp", "/src/deep"]), "readOnly": dice.one_in(2),
                 "containers": [dice.pick(&["*", "fetch", "scan", "c-1"])]});
             if dice.one_in(2) {
                 mount["subPathFrom"] = json!({"annotation": dice.pick(&["supercargo.dev/source", "x.io/folder"]),
-                    "prefix": dice.pick(&["", "{namespace}/", "all/{namespace}-"]), "required": dice.one_in(2)});
+                    "prefix": dice.pick(&["", "{namespace}/", "all/{namespace}/"]), "required": dice.one_in(2)});
             }
-            mounts.push(mount);
+            // A second one for the same containers would be refused.
+            if !mounts.iter().any(|other| ["mountPath", "containers"].iter().all(|key| other[key] == mount[key])) {
+                mounts.push(mount);
+            }
         }
     }
     let placement = json!({

@@ -209,7 +209,7 @@ fn annotations_stay_below_what_the_api_server_takes() {
     };
     for (room, expected) in [
         (1000, [true; 3]),
-        (300, [true, false, true]),
+        (110, [true, false, true]),
         (31, [true, false, false]),
         (30, [false, false, true]),
         (0, [false; 3]),

@@ -78,6 +78,57 @@ fn guards() {
     }
 }
 
+/// What could never do anything is a slip, not a setting.
+#[test]
+fn guards_that_would_judge_nothing() {
+    let matches = |matches: &str| format!("{{match: {{{matches}}}, rules: {{required-limits: {{}}}}}}");
+    let rule = |rule: &str| format!("{{rules: {{{rule}}}}}");
+    for (spec, field, words) in [
+        (matches("namespaces: {include: []}"), "spec.match.namespaces.include", "leave it out for all"),
+        (matches("namespaces: {include: ['[a']}"), "spec.match.namespaces.include[0]", "the name of no namespace"),
+        (matches("namespaces: {include: [a, Shop]}"), "spec.match.namespaces.include[1]", "lower-case"),
+        (matches("namespaces: {exclude: ['']}"), "spec.match.namespaces.exclude[0]", "the name of no namespace"),
+        (matches("namespaces: {exclude: ['*']}"), "spec.match.namespaces.exclude", "nothing is judged"),
+        (
+            matches("namespaces: {include: [shop, 'kube-a*'], exclude: [shop, 'kube-*']}"),
+            "spec.match.namespaces.exclude",
+            "takes back all",
+        ),
+        (matches("kinds: [ConfigMap]"), "spec.rules.required-limits", "none of match.kinds"),
+        (
+            rule("required-limits: {cpu: false, memory: false, ephemeralStorage: false}"),
+            "spec.rules.required-limits",
+            "leave the rule out",
+        ),
+        (rule("required-limits: {cpu: false, memory: false}"), "spec.rules.required-limits", "requires no limit"),
+        (rule("required-probes: {probes: []}"), "spec.rules.required-probes.probes", "leave the rule out"),
+        (rule("required-probes: {probes: [liveness, liveness]}"), "spec.rules.required-probes.probes[1]", "twice"),
+        (
+            rule("required-probes: {exceptContainers: [a, 'b*']}"),
+            "spec.rules.required-probes.exceptContainers[1]",
+            "no valid name",
+        ),
+        (
+            rule("required-probes: {exceptContainers: ['']}"),
+            "spec.rules.required-probes.exceptContainers[0]",
+            "no valid name",
+        ),
+    ] {
+        refused("GuardPolicy", &spec, field, words);
+    }
+    let (set, errors) = compile(
+        [
+            matches("namespaces: {include: ['a*', b], exclude: ['a-*', b]}"),
+            matches("kinds: [ConfigMap, Job]"),
+            rule("required-limits: {cpu: false, memory: false, ephemeralStorage: true}"),
+            rule("required-probes: {probes: [startup], exceptContainers: []}"),
+        ]
+        .map(|spec| json!({"kind": "GuardPolicy", "spec": yaml(&spec)}))
+        .into(),
+    );
+    assert_eq!((set.guards().len(), errors), (4, Vec::new()));
+}
+
 #[test]
 fn exemptions() {
     let spec = |replace: &str, by: &str| {
@@ -208,6 +259,125 @@ fn profiles() {
     }
 }
 
+/// Compiles one profile after the other and wants no complaint.
+#[track_caller]
+fn compiles(specs: &[String]) {
+    let documents = specs.iter().map(|spec| json!({"kind": "PodProfile", "spec": yaml(spec)})).collect();
+    let (set, errors) = compile(documents);
+    assert_eq!((set.profiles().len(), errors), (specs.len(), Vec::new()));
+}
+
+/// What the API server (1.36) would refuse in every container that gets it.
+#[test]
+fn amounts_that_would_spoil_their_pods() {
+    let containers = |amounts: &str| format!("{{match: {{}}, resources: {{containers: {{{amounts}}}}}}}");
+    for (amounts, field, words) in [
+        ("requests: {nvidia.com/gpu: 1}", "requests.nvidia.com/gpu", "write limits: {nvidia.com/gpu: 1}, too"),
+        (
+            "requests: {nvidia.com/gpu: 1}, limits: {nvidia.com/gpu: 2}",
+            "requests.nvidia.com/gpu",
+            "is not the limit of 2",
+        ),
+        ("limits: {nvidia.com/gpu: 500m}", "limits.nvidia.com/gpu", "no whole number"),
+        ("limits: {a/b c: 1}", "limits.a/b c", "no valid key"),
+        ("limits: {requests.example.com/a: 1}", "limits.requests.example.com/a", "there is no resource"),
+        ("limits: {hugepages-2Mi: 1Gi}", "limits.hugepages-2Mi", "without cpu and memory"),
+        ("requests: {cpu: 1, hugepages-2Mi: 1Gi}", "requests.hugepages-2Mi", "needs a limit of the same amount"),
+        ("requests: {cpu: 1}, limits: {hugepages-2Mi: 3Mi}", "limits.hugepages-2Mi", "in pages of 2097152 bytes"),
+        ("requests: {cpu: 1}, limits: {hugepages-big: 1Gi}", "limits.hugepages-big", "no size of a page"),
+    ] {
+        refused("PodProfile", &containers(amounts), &format!("spec.resources.containers.{field}"), words);
+    }
+    compiles(
+        &[
+            "limits: {nvidia.com/gpu: 1}",
+            "requests: {nvidia.com/gpu: 1}, limits: {nvidia.com/gpu: '1'}",
+            "requests: {cpu: 1}, limits: {hugepages-2Mi: 1Gi}",
+            "requests: {kubernetes.io/batch-cpu: 500, cpu: 100m}",
+        ]
+        .map(containers),
+    );
+}
+
+/// What the API server reads itself is not a profile's to add; what platforms write into pods is.
+#[test]
+fn annotations_that_would_spoil_their_pods() {
+    let annotation = |key: &str, value: &str| format!("{{match: {{}}, annotations: {{{key}: '{value}'}}}}");
+    for (key, value, words) in [
+        ("kubernetes.io/config.mirror", "x", "kubelet"),
+        ("seccomp.security.alpha.kubernetes.io/pod", "z", "seccompProfile"),
+        ("container.seccomp.security.alpha.kubernetes.io/scan", "z", "seccompProfile"),
+        ("container.apparmor.security.beta.kubernetes.io/scan", "runtime/default", "appArmorProfile"),
+        ("scheduler.alpha.kubernetes.io/tolerations", "x", "spec.placement"),
+        ("controller.kubernetes.io/pod-deletion-cost", "z", "whole number"),
+        ("controller.kubernetes.io/pod-deletion-cost", "+1", "whole number"),
+    ] {
+        refused("PodProfile", &annotation(key, value), &format!("spec.annotations.{key}"), words);
+    }
+    refused("PodProfile", &annotation("x.io/a", &"x".repeat(256 * 1024)), "spec.annotations", "256 KiB");
+    compiles(
+        &[
+            ("cluster-autoscaler.kubernetes.io/safe-to-evict", "false"),
+            ("karpenter.sh/do-not-disrupt", "true"),
+            ("prometheus.io/scrape", "true"),
+            ("sidecar.istio.io/inject", "false"),
+            ("k8s.v1.cni.cncf.io/networks", "storage"),
+            ("kubernetes.io/egress-bandwidth", "10M"),
+            ("controller.kubernetes.io/pod-deletion-cost", "-100"),
+        ]
+        .map(|(key, value)| annotation(key, value)),
+    );
+}
+
+/// Fields that the API server would drop; folders of other namespaces; mounts that nobody would get.
+#[test]
+fn volumes_and_mounts_that_would_spoil_their_pods() {
+    const PREFIX: &str = "spec.volumeMounts[0].subPathFrom.prefix";
+    let volume = |source: &str| format!("{{match: {{}}, volumes: [{{name: v, {source}}}]}}");
+    let mounts =
+        |mounts: &str| format!("{{match: {{}}, volumes: [{{name: v, emptyDir: {{}}}}], volumeMounts: [{mounts}]}}");
+    let folder = |prefix: &str| {
+        mounts(&format!("{{volume: v, mountPath: /a, subPathFrom: {{annotation: x.io/a, prefix: '{prefix}'}}}}"))
+    };
+    for (spec, field, words) in [
+        (
+            volume("persistentVolumeClaim: {claimName: x, readonly: true}"),
+            "spec.volumes[0].persistentVolumeClaim.readonly",
+            "expected one of `claimName`, `readOnly`",
+        ),
+        (volume("emptyDir: {sizelimit: 1Gi}"), "spec.volumes[0].emptyDir.sizelimit", "`sizeLimit`"),
+        (volume("csi: {driver: d, readOnly: 'true'}"), "spec.volumes[0].csi.readOnly", "without quotes"),
+        (folder("{namespace}"), PREFIX, "write \"{namespace}/\""),
+        (folder("all/{namespace}-"), PREFIX, "a folder beside it"),
+        (folder("scans"), PREFIX, "write \"scans/\""),
+        (folder("{namespace}//"), PREFIX, "no relative path"),
+        (
+            mounts("{volume: v, mountPath: /a}, {volume: v, mountPath: /a, readOnly: true}"),
+            "spec.volumeMounts[1].containers[0]",
+            "\"*\" is in volumeMounts[0] for /a already",
+        ),
+        (
+            mounts("{volume: v, mountPath: /a, containers: [x, z, x]}"),
+            "spec.volumeMounts[0].containers[2]",
+            "\"x\" is in this entry",
+        ),
+        (
+            "{match: {}, placement: {mode: Spread, spread: {topologyKeys: [a, b, a]}}}".to_owned(),
+            "spec.placement.spread.topologyKeys[2]",
+            "twice",
+        ),
+    ] {
+        refused("PodProfile", &spec, field, words);
+    }
+    compiles(&[
+        folder(""),
+        folder("all/{namespace}/"),
+        folder("scans/"),
+        mounts("{volume: v, mountPath: /a}, {volume: v, mountPath: /b}, {volume: v, mountPath: /a, containers: [x]}"),
+        mounts("{volume: v, mountPath: /a, exceptContainers: [x]}, {volume: v, mountPath: /a, exceptContainers: []}"),
+    ]);
+}
+
 #[test]
 fn documents() {
     let one = |document: Value| {
@@ -229,10 +399,26 @@ fn documents() {
         (json!({"kind": "GuardPolicy", "specs": spec}), "specs: unknown field"),
         (json!({"kind": "GuardPolicy"}), "missing field `spec`"),
         (json!({"kind": "GuardPolicy", "spec": []}), "spec: "),
+        (
+            json!({"kind": "GuardPolicy", "metadata": {"name": "a", "namespace": "foo"}, "spec": spec}),
+            "metadata.namespace: our kinds are the cluster's and have no namespace: leave it out",
+        ),
+        (
+            json!({"kind": "GuardPolicy", "metadata": {"name": "a", "anotations": {}}, "spec": spec}),
+            "metadata.anotations: unknown field `anotations`, expected one of `name`, `labels`, `annotations`",
+        ),
+        (
+            json!({"kind": "GuardPolicy", "metadata": {"name": "a", "labels": {"a": 1}}, "spec": spec}),
+            "metadata.labels.a: invalid type",
+        ),
     ] {
         let said = one(document.clone());
         assert!(said.contains(words), "{document}: {said}");
     }
+    // As `kubectl get -o yaml` prints it.
+    let printed = json!({"name": "a", "labels": {"a": "b"}, "annotations": {"a": "b"}, "creationTimestamp": null, "generation": 1,
+        "resourceVersion": "7", "uid": "u", "managedFields": [{}], "finalizers": ["x"], "ownerReferences": [{}]});
+    assert_eq!(one(json!({"kind": "GuardPolicy", "metadata": printed, "spec": spec})), "");
 }
 
 /// One that does not compile takes no other with it; two of one name are one too many.

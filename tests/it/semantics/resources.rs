@@ -214,8 +214,8 @@ fn defaults_keep_a_pods_ratio_and_minimum() {
 #[test]
 fn what_cannot_be_overcommitted_is_requested_as_it_is_limited() {
     let gpus = World::new(&[
-        "{kind: PodProfile, spec: {order: 1, match: {}, resources: {containers: {requests: {nvidia.com/gpu: 1}}}}}",
-        "{kind: PodProfile, spec: {order: 2, match: {}, resources: {containers: {limits: {nvidia.com/gpu: 2}}}}}",
+        "{kind: PodProfile, spec: {order: 1, match: {}, resources: {containers: {limits: {nvidia.com/gpu: 2}}}}}",
+        "{kind: PodProfile, spec: {order: 2, match: {}, resources: {containers: {requests: {nvidia.com/gpu: 1}, limits: {nvidia.com/gpu: 1}}}}}",
     ]);
     let both = json!({"requests": {"nvidia.com/gpu": "2"}, "limits": {"nvidia.com/gpu": "2"}});
     for own in [json!({}), both.clone(), json!({"requests": {"nvidia.com/gpu": "2"}})] {
@@ -234,11 +234,12 @@ fn what_cannot_be_overcommitted_is_requested_as_it_is_limited() {
     // They are the pod's where it has resources, and nobody's without cpu and memory.
     let whole = with(scan_pod(), "/spec/resources", json!({"limits": {"memory": "2Gi"}}));
     assert_eq!(resources(&pages, &whole), json!({}));
-    let alone =
-        World::new(&["{kind: PodProfile, spec: {match: {}, resources: {containers: {limits: {hugepages-2Mi: 4Mi}}}}}"]);
-    assert_eq!(resources(&alone, &scan_pod()), json!({}));
-    let own = with(scan_pod(), "/spec/containers/0/resources", json!({"limits": {"cpu": "1"}}));
-    assert_eq!(resources(&alone, &own)["limits"], json!({"cpu": "1", "hugepages-2Mi": "4Mi"}));
+    let profile =
+        "{kind: PodProfile, spec: {match: {}, resources: {containers: {limits: {hugepages-2Mi: 4Mi, memory: 1Gi}}}}}";
+    let author = json!({"limits": {"memory": "500Mi"}});
+    let (spec, _) = bounded(profile, "{type: Pod, max: {memory: 512Mi}}", &containers(&[author, json!({})]));
+    assert_eq!(limits(&spec, "hugepages-2Mi"), [json!("4Mi"), Value::Null]);
+    assert_eq!(spec["containers"][1]["resources"], json!({}));
 }
 
 /// A limit is a request, too, where there is none: the API server wrote it before it asked.
