@@ -276,7 +276,7 @@ fn stow(tree: &Node<'_>, request: &Request<'_>, facts: Facts<'_>, author: Author
             #[cfg(feature = "sabotage")]
             sabotage(&pod, &mut editor);
             editor.verify().map_err(|error| error.to_string())?;
-            invariants::kept(&pod, &Pod::new("", editor.tree()))?;
+            invariants::kept(&pod, &Pod::new("", editor.tree()), &facts.namespace.limit_ranges)?;
             Ok(stowed)
         });
     match checked {
@@ -288,12 +288,16 @@ fn stow(tree: &Node<'_>, request: &Request<'_>, facts: Facts<'_>, author: Author
             outcome.reservation = stowed.reservation.filter(|_| !request.dry_run);
         }
         Err(reason) => {
-            let names: Vec<_> = profiles.iter().map(|profile| profile.name.as_str()).collect();
-            outcome.warnings.push(format!("profile {} was not applied: {reason}", names.join(", ")));
+            outcome.warnings.push(not_applied(&profiles, &reason));
             outcome.held_back = Some(reason);
         }
     }
     outcome
+}
+
+fn not_applied(profiles: &[&Profile], reason: &str) -> String {
+    let names: Vec<_> = profiles.iter().map(|profile| profile.name.as_str()).collect();
+    format!("profile {} was not applied: {reason}", names.join(", "))
 }
 
 /// A mutator that is wrong on purpose, to see its patch held back, and one that panics.

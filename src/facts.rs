@@ -14,7 +14,7 @@ pub struct Namespace {
     pub name: String,
     /// `metadata.labels`.
     pub labels: BTreeMap<String, String>,
-    /// Its LimitRanges' entries of type Container.
+    /// Its LimitRanges' entries of types Container and Pod.
     pub limit_ranges: Vec<LimitRange>,
     /// Its PersistentVolumeClaims; `None` when they are not known, and then nothing is said about them.
     pub claims: Option<Vec<Claim>>,

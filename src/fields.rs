@@ -213,9 +213,24 @@ pub fn dotted(pointer: &str) -> String {
 
 /// Whether a folder inside a volume stays where it is put: relative, every part a name.
 pub fn is_plain_folder(path: &str) -> bool {
-    path.len() <= 1024
-        && !path.chars().any(|c| c.is_control() || matches!(c, '\\' | ':' | '$'))
-        && path.split('/').all(|part| !matches!(part, "" | "." | ".."))
+    odd_in_folder(path).is_none()
+}
+
+/// What keeps a path from being a plain folder; reads on from "it has …".
+pub fn odd_in_folder(path: &str) -> Option<String> {
+    const MOST: usize = 1024;
+    let odd = path.chars().find(|c| c.is_control() || matches!(c, '\\' | ':' | '$'));
+    let part = |odd: &str| path.split('/').any(|part| part == odd);
+    Some(match odd {
+        _ if path.len() > MOST => format!("{} bytes, and {MOST} are allowed", path.len()),
+        Some(c) if c.is_control() => "a control character in it".to_owned(),
+        Some(c) => format!("'{c}' in it"),
+        None if path.starts_with('/') => "'/' in front".to_owned(),
+        None if part("..") => "'..' in it".to_owned(),
+        None if part(".") => "'.' in it".to_owned(),
+        None if part("") => "an empty part".to_owned(),
+        None => return None,
+    })
 }
 
 /// The name that differs least from what was typed, when it is not too far from it.

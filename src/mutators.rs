@@ -13,7 +13,7 @@ use crate::packing::{Packed, Reservation, View};
 use crate::patch::{EditError, Editor};
 use crate::policy::Profile;
 use crate::tree::{Node, escape};
-use crate::workload::{PROFILE_ANNOTATION, Pod};
+use crate::workload::{MOST_ANNOTATION_BYTES, PROFILE_ANNOTATION, Pod};
 
 mod combine;
 mod labels;
@@ -132,13 +132,24 @@ impl Stowing<'_, '_> {
         [self.at, below].concat()
     }
 
-    /// Adds an annotation unless the pod has one of this key.
+    /// Adds an annotation unless the pod has one of this key, or no room for it.
     fn annotate(&mut self, key: &str, value: &str) -> Result<(), EditError> {
-        if self.pod().annotation(key).is_some() {
+        if self.pod().annotation(key).is_some() || !self.has_room(key, value.len()) {
             return Ok(());
         }
         let pointer = self.pointer(&format!("/metadata/annotations/{}", escape(key)));
         self.editor.add(&pointer, Value::from(value))
+    }
+
+    /// Whether the pod can take an annotation with a value of so many bytes; where it cannot, the author is told.
+    fn has_room(&mut self, key: &str, value: usize) -> bool {
+        let fits = self.pod().annotation_bytes() + key.len() + value <= MOST_ANNOTATION_BYTES;
+        if !fits {
+            let warning =
+                format!("annotation {key} left out: a pod has room for {MOST_ANNOTATION_BYTES} bytes of them");
+            self.warnings.push(warning);
+        }
+        fits
     }
 
     /// Adds what stands nowhere yet.

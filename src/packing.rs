@@ -125,6 +125,8 @@ pub enum Reason {
     Apart,
     /// No label says which pods belong together.
     Group,
+    /// The pod has no room for the annotation that says that it was packed.
+    Annotations,
 }
 
 impl Reason {
@@ -138,6 +140,7 @@ impl Reason {
             Reason::Author => "author",
             Reason::Apart => "apart",
             Reason::Group => "group",
+            Reason::Annotations => "annotations",
         }
     }
 }

@@ -112,6 +112,14 @@ impl Quantity {
         u64::try_from(amount / unit + i128::from(amount % unit != 0)).unwrap_or(u64::MAX)
     }
 
+    /// Rounded up to whole thousandths, as the API server stores what a container asks for.
+    #[must_use]
+    pub fn in_millis(self) -> Quantity {
+        let milli = NANO / 1000;
+        let over = self.0.rem_euclid(milli);
+        if over == 0 { self } else { Quantity(self.0.saturating_add(milli - over)) }
+    }
+
     /// Whether this can be counted out in parts of that size.
     pub fn is_multiple_of(self, part: Quantity) -> bool {
         self.0.checked_rem(part.0) == Some(0)
@@ -198,6 +206,14 @@ mod tests {
             assert_eq!((quantity.millis(), quantity.units()), (millis, units), "{text}");
         }
         assert_eq!(parse("1e99").unwrap().units(), u64::MAX);
+    }
+
+    #[test]
+    fn stored_in_thousandths() {
+        for (text, stored) in [("1", "1"), ("1n", "1m"), ("1500u", "2m"), ("-1500u", "-1m"), ("1Ki", "1024")] {
+            assert_eq!(parse(text).unwrap().in_millis(), parse(stored).unwrap(), "{text}");
+        }
+        assert!(parse(&"9".repeat(200)).unwrap().in_millis() > parse("8Ei").unwrap());
     }
 
     #[test]

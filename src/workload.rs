@@ -6,12 +6,14 @@ use crate::tree::{Map, Node};
 
 mod container;
 mod defaults;
+pub mod limit_range;
 mod pod;
 pub mod resources;
 
 pub use container::{Container, INJECTED, PROBES, Role};
-pub use defaults::{LimitRange, apply_api_defaults, apply_limit_ranges};
-pub use pod::Pod;
+pub use defaults::{apply_api_defaults, apply_limit_ranges};
+pub use limit_range::LimitRange;
+pub use pod::{LONGEST_NAME, MOST_ANNOTATION_BYTES, Pod};
 
 /// Written into pods: names the profiles applied, so that a person sees who changed the pod.
 pub const PROFILE_ANNOTATION: &str = "supercargo.dev/profile";

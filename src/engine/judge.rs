@@ -4,12 +4,12 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, LazyLock};
 
-use super::{Facts, controllers, profiles_of};
+use super::{Facts, controllers, invariants, not_applied, profiles_of};
 use crate::fields::Problems;
 use crate::finding::{Action, Digest, Digester, Eased, Finding, Objection, ObjectionTo, Subject, Verdict};
 use crate::fingerprint;
 use crate::mutators::{self, Author};
-use crate::patch::Editor;
+use crate::patch::{EditError, Editor};
 use crate::policy::{Guard, Profile};
 use crate::rules::{self, Check, Input, Rule, Search, Standing};
 use crate::tree::{Node, escape};
@@ -119,15 +119,12 @@ impl<'j> Judged<'j> {
         if profiles.is_empty() && (complete || ranges.is_empty()) {
             return Projection::default();
         }
-        let mut editor = Editor::new(self.workload.object);
         // A template's pods are made by a controller, and nobody applies them again.
         let author = if self.workload.is_pod() { self.author } else { Author::Controller };
-        let edited = workload::apply_api_defaults(pod.at(), &mut editor)
-            .and_then(|()| workload::apply_limit_ranges(pod.at(), &mut editor, ranges))
-            .and_then(|()| mutators::stow(profiles, self.facts.namespace, author, pod.at(), None, &mut editor));
         // An object so malformed that it cannot be edited is judged as it is; the API server refuses it anyway.
-        let Ok(stowed) = edited else { return Projection::default() };
-        let mut objections = stowed.objections;
+        let Ok(mut editor) = self.completed(pod) else { return Projection::default() };
+        let stowed = mutators::stow(profiles, self.facts.namespace, author, pod.at(), None, &mut editor);
+        let Ok(mutators::Stowed { mut objections, mut warnings, .. }) = stowed else { return Projection::default() };
         if complete {
             // Nothing more will be added to a pod at this stage, and a warning about it was given before.
             if self.before.is_none() {
@@ -135,7 +132,22 @@ impl<'j> Judged<'j> {
             }
             return Projection { tree: None, objections, warnings: Vec::new() };
         }
-        Projection { tree: editor.into_tree(), objections, warnings: stowed.warnings }
+        let edited = Pod::new(pod.at(), editor.tree().pointer(pod.at()).unwrap_or(&Node::Null));
+        if let Err(reason) = invariants::kept(pod, &edited, ranges) {
+            // The patch of such a pod will be held back.
+            let Ok(without) = self.completed(pod) else { return Projection::default() };
+            warnings = vec![not_applied(profiles, &reason)];
+            editor = without;
+        }
+        Projection { tree: editor.into_tree(), objections, warnings }
+    }
+
+    /// The object with what the API server and the LimitRanges give to the pod in it.
+    fn completed(&self, pod: &Pod<'j>) -> Result<Editor<'j>, EditError> {
+        let mut editor = Editor::new(self.workload.object);
+        workload::apply_api_defaults(pod.at(), &mut editor)?;
+        workload::apply_limit_ranges(pod.at(), &mut editor, &self.facts.namespace.limit_ranges)?;
+        Ok(editor)
     }
 
     /// Labels that a profile gave to the stored pod and that it would no longer have. The pod keeps them whether or not the

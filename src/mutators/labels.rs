@@ -28,17 +28,11 @@ pub(super) fn apply(stowing: &mut Stowing<'_, '_>) -> Result<(), EditError> {
                 }),
             }
         }
-        for (key, value) in &stowing.profile.spec.annotations {
-            if pod.annotation(key).is_none() {
-                additions.push((
-                    pod.pointer(&format!("/metadata/annotations/{}", escape(key))),
-                    Value::from(value.as_str()),
-                ));
-            }
-        }
     }
     for objection in objections {
         stowing.object(objection);
     }
-    stowing.add_all(additions)
+    stowing.add_all(additions)?;
+    let profile = stowing.profile;
+    profile.spec.annotations.iter().try_for_each(|(key, value)| stowing.annotate(key, value))
 }

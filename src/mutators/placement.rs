@@ -13,7 +13,7 @@ use crate::patch::EditError;
 use crate::policy::profile::{Mode, Profile, Toleration};
 use crate::policy::selector::LabelSelector;
 use crate::tree::{Node, escape};
-use crate::workload::{PLACEMENT_ANNOTATION, Pod};
+use crate::workload::{LONGEST_NAME, PLACEMENT_ANNOTATION, Pod};
 
 const HOSTNAME: &str = "kubernetes.io/hostname";
 
@@ -48,8 +48,10 @@ pub(super) fn apply(stowing: &mut Stowing<'_, '_>) -> Result<(), EditError> {
 
 fn node_selector(stowing: &mut Stowing<'_, '_>, profile: &Profile) -> Result<(), EditError> {
     let own = stowing.pod().spec().is_some_and(|spec| spec.entries("nodeSelector").next().is_some());
+    // The kubelet of a node that was chosen already refuses a pod that asks for another.
+    let is_bound = stowing.pod().spec().is_some_and(|spec| spec.str("nodeName").is_some_and(|name| !name.is_empty()));
     // Server-side apply replaces this map as a whole, so it is treated like such a list.
-    if own && stowing.author == super::Author::Person {
+    if is_bound || own && stowing.author == super::Author::Person {
         return Ok(());
     }
     for (key, value) in &profile.spec.placement.node_selector {
@@ -115,6 +117,10 @@ fn pack(stowing: &mut Stowing<'_, '_>, profile: &Profile) -> Result<Packed, Edit
     }
     let reason = match plan(stowing, profile) {
         Plan::Ladder(ladder) => {
+            // Without its annotation, another call would place the pod once more.
+            if !stowing.has_room(PLACEMENT_ANNOTATION, LONGEST_NAME) {
+                return Ok(Packed::Nothing(Reason::Annotations));
+            }
             let pointer = stowing.pointer(NODE_TERMS);
             for term in ladder.terms {
                 stowing.editor.append(&pointer, term)?;
@@ -130,6 +136,9 @@ fn pack(stowing: &mut Stowing<'_, '_>, profile: &Profile) -> Result<Packed, Edit
     let pointer = stowing.pointer("/spec/affinity/podAffinity/preferredDuringSchedulingIgnoredDuringExecution");
     if !stowing.may_append(&pointer) {
         return Ok(Packed::Nothing(Reason::Author));
+    }
+    if !stowing.has_room(PLACEMENT_ANNOTATION, BY_AFFINITY.len()) {
+        return Ok(Packed::Nothing(Reason::Annotations));
     }
     stowing.editor.append(&pointer, term)?;
     stowing.annotate(PLACEMENT_ANNOTATION, BY_AFFINITY)?;

@@ -1,7 +1,8 @@
 //! Requests and limits for containers that have none.
 //!
 //! What the author wrote stays, and so does what a LimitRange gives: it has spoken before us, or will speak after us for a
-//! container that another webhook has just added. Amounts are clamped so that no request is above its limit.
+//! container that another webhook has just added. Amounts are clamped so that no request is above its limit, and so that
+//! the pod stays within what a LimitRange lets a pod have in all (fit.rs).
 
 use std::collections::BTreeMap;
 
@@ -12,28 +13,64 @@ use crate::patch::EditError;
 use crate::policy::profile::{Amount, Amounts, ResourceDefaults};
 use crate::quantity::{Quantity, parse};
 use crate::tree::escape;
-use crate::workload::resources::{POD_LEVEL, SIDES, quantity, text};
-use crate::workload::{Container, LimitRange, Role};
+use crate::workload::limit_range::given;
+use crate::workload::resources::{POD_LEVEL, SIDES, is_huge_pages, is_pod_level, may_overcommit, quantity, text};
+use crate::workload::{Container, LimitRange, Pod, Role};
+
+mod fit;
+
+/// The text of an amount, and what it means.
+type Meant = (String, Quantity);
+
+/// What a container lacks of one resource, and will be given.
+#[derive(Clone, Debug)]
+struct Gap<'t, 'p> {
+    container: Container<'t>,
+    resource: &'p str,
+    request: Option<Meant>,
+    limit: Option<Meant>,
+}
 
 pub(super) fn apply(stowing: &mut Stowing<'_, '_>) -> Result<(), EditError> {
     let mut additions = Vec::new();
+    let mut warnings = Vec::new();
     {
         let pod = stowing.pod();
-        // With resources on the pod, the API server refuses containers that ask for more than it: leave cpu and memory alone.
-        let pod_level = pod.has_pod_level_resources();
-        for container in pod.containers() {
-            let Some(amounts) = amounts(&stowing.profile.spec.resources, container.role()) else { continue };
-            let mut resources: Vec<&String> = amounts.limits.keys().chain(amounts.requests.keys()).collect();
-            resources.sort();
-            resources.dedup();
-            for resource in resources {
-                if !(pod_level && POD_LEVEL.contains(&resource.as_str())) {
-                    additions.extend(missing(&container, resource, amounts, &stowing.namespace.limit_ranges));
-                }
+        let ranges = &stowing.namespace.limit_ranges;
+        let mut gaps = gaps(&pod, &stowing.profile.spec.resources, ranges);
+        fit::fit(&pod, &mut gaps, ranges, &mut warnings);
+        drop_lonely_huge_pages(&mut gaps);
+        for gap in gaps {
+            for (side, amount) in [("limits", gap.limit), ("requests", gap.request)] {
+                let pointer = || gap.container.pointer(&format!("/resources/{side}/{}", escape(gap.resource)));
+                additions.extend(amount.map(|(text, _)| (pointer(), Value::from(text))));
             }
         }
     }
+    stowing.warnings.extend(warnings);
     stowing.add_all(additions)
+}
+
+/// The gaps that the profile fills, in the order of the containers.
+fn gaps<'t, 'p>(pod: &Pod<'t>, defaults: &'p ResourceDefaults, ranges: &[LimitRange]) -> Vec<Gap<'t, 'p>> {
+    // With resources on the pod, the API server refuses containers that ask for more than it: leave alone what it bounds.
+    let pod_level = pod.has_pod_level_resources();
+    let mut gaps = Vec::new();
+    for container in pod.containers() {
+        let Some(amounts) = amounts(defaults, container.role()) else { continue };
+        let mut resources: Vec<&str> =
+            amounts.limits.keys().chain(amounts.requests.keys()).map(String::as_str).collect();
+        resources.sort_unstable();
+        resources.dedup();
+        for resource in resources {
+            if !(pod_level && is_pod_level(resource)) {
+                let [request, limit] = missing(&container, resource, amounts, ranges);
+                gaps.push(Gap { container, resource, request, limit });
+            }
+        }
+    }
+    gaps.retain(|gap| gap.request.is_some() || gap.limit.is_some());
+    gaps
 }
 
 fn amounts(defaults: &ResourceDefaults, role: Role) -> Option<&Amounts> {
@@ -45,16 +82,8 @@ fn amounts(defaults: &ResourceDefaults, role: Role) -> Option<&Amounts> {
     }
 }
 
-/// The text of an amount, and what it means.
-type Meant = (String, Quantity);
-
-/// What `resource` of the container lacks.
-fn missing(
-    container: &Container<'_>,
-    resource: &str,
-    amounts: &Amounts,
-    ranges: &[LimitRange],
-) -> Vec<(String, Value)> {
+/// The request and the limit that `resource` of the container lacks.
+fn missing(container: &Container<'_>, resource: &str, amounts: &Amounts, ranges: &[LimitRange]) -> [Option<Meant>; 2] {
     let written = |side: &str| {
         let node = container.resource(side, resource)?;
         Some((text(node).into_owned(), quantity(node).ok()?))
@@ -62,45 +91,53 @@ fn missing(
     let (request, limit) = (written("requests"), written("limits"));
     // An amount that is there but cannot be read is the API server's to refuse.
     if SIDES.iter().any(|side| container.resource(side, resource).is_some() && written(side).is_none()) {
-        return Vec::new();
+        return [None, None];
     }
     let default = |side: &BTreeMap<String, Amount>| -> Option<Meant> {
         let amount = &side.get(resource)?.0;
         Some((amount.clone(), parse(amount).ok()?))
     };
-    let range = |map: fn(&LimitRange) -> &BTreeMap<String, String>| {
-        ranges.iter().find_map(|range| {
-            let amount = map(range).get(resource)?;
-            Some((amount.clone(), parse(amount).ok()?))
-        })
-    };
+    let (default_request, default_limit) = (default(&amounts.requests), default(&amounts.limits));
     // A LimitRange with a max has a default limit, and one with any amount at all has a default request (LimitRange::read):
     // what is chosen below can break neither a max nor, being no less than the request, a min.
-    let range_limit = range(|range| &range.default);
-    let range_request = range(|range| &range.default_request);
-
-    let mut additions = Vec::new();
-    let mut add = |side: &str, text: &str| {
-        additions.push((container.pointer(&format!("/resources/{side}/{}", escape(resource))), Value::from(text)));
-    };
-    let limit = limit.or(range_limit).or_else(|| {
-        let mut chosen = default(&amounts.limits)?;
-        // A default limit is never below what the author asks for.
-        if let Some(request) = request.clone().or_else(|| range_request.clone()).filter(|request| request.1 > chosen.1)
-        {
-            chosen = request;
+    let range_request = given(ranges, |range| &range.default_request, resource);
+    let range_limit = given(ranges, |range| &range.default, resource);
+    if !may_overcommit(resource) {
+        if limit.is_some() || range_request.is_some() || range_limit.is_some() {
+            return [None, None];
         }
-        add("limits", &chosen.0);
-        Some(chosen)
-    });
-    if request.is_none()
-        && range_request.is_none()
-        && let Some(mut chosen) = default(&amounts.requests)
-    {
-        if let Some(limit) = limit.filter(|limit| limit.1 < chosen.1) {
-            chosen = limit;
-        }
-        add("requests", &chosen.0);
+        let both = request.clone().or(default_limit).or(default_request);
+        return [both.clone().filter(|_| request.is_none()), both];
     }
-    additions
+    let new_limit = default_limit.filter(|_| limit.is_none() && range_limit.is_none()).map(|default| {
+        // A default limit is never below what the author asks for.
+        match request.clone().or_else(|| range_request.clone()) {
+            Some(request) if request.1 > default.1 => request,
+            _ => default,
+        }
+    });
+    let own_limit = limit.clone();
+    let limit = limit.or(range_limit).or_else(|| new_limit.clone());
+    let new_request = default_request.filter(|_| request.is_none() && range_request.is_none()).map(|default| {
+        match (own_limit, limit) {
+            // As the API server does before it asks us.
+            (Some(limit), _) => limit,
+            (None, Some(limit)) if limit.1 < default.1 => limit,
+            _ => default,
+        }
+    });
+    [new_request, new_limit]
+}
+
+/// Takes huge pages away again from containers without cpu and memory: the API server would refuse them.
+fn drop_lonely_huge_pages(gaps: &mut Vec<Gap<'_, '_>>) {
+    let is_fed = |gaps: &[Gap<'_, '_>], wanted: &Gap<'_, '_>| {
+        POD_LEVEL.iter().any(|resource| {
+            SIDES.iter().any(|side| wanted.container.resource(side, resource).is_some())
+                || gaps.iter().any(|gap| gap.container.is(&wanted.container) && gap.resource == *resource)
+        })
+    };
+    let lonely: Vec<bool> = gaps.iter().map(|gap| is_huge_pages(gap.resource) && !is_fed(gaps, gap)).collect();
+    let mut lonely = lonely.into_iter();
+    gaps.retain(|_| !lonely.next().unwrap_or_default());
 }

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Stowing, fill_in};
 use crate::facts::Namespace;
-use crate::fields::is_plain_folder;
+use crate::fields::odd_in_folder;
 use crate::finding::{Objection, ObjectionTo, Subject};
 use crate::patch::EditError;
 use crate::policy::Profile;
@@ -53,6 +53,7 @@ impl Plan {
         let Some(name) = volume.get("name").and_then(Value::as_str) else { return };
         self.claim(pod, volume, name, namespace);
         match pod.volume(name) {
+            None if !self.made_claims(pod, volume, name, profile) => return,
             None => self.appends.push((pod.pointer("/spec/volumes"), Value::Object(volume.clone()))),
             Some(own) if is_same_volume(own, volume) => {}
             Some(_) => {
@@ -70,6 +71,19 @@ impl Plan {
             }
         }
         usable.push(name);
+    }
+
+    /// Looks at the claims that are made for ephemeral volumes, with this one among them; whether they are fine.
+    fn made_claims(&mut self, pod: &Pod<'_>, volume: &Map<String, Value>, name: &str, profile: &Profile) -> bool {
+        let added = Node::from(Value::Object(volume.clone()));
+        let mut volumes: Vec<&Node<'_>> =
+            pod.spec().map(|spec| spec.items("volumes")).unwrap_or_default().iter().collect();
+        let before = pod.wrong_claim(&volumes);
+        volumes.push(&added);
+        let Some(wrong) = pod.wrong_claim(&volumes).filter(|_| before.is_none()) else { return true };
+        let message = format!("{wrong}, with volume {name} of profile {}", profile.name);
+        self.object(pod.pointer("/spec/volumes"), None, name, message, "give the pod another name".to_owned(), false);
+        false
     }
 
     /// Looks at the claim behind a volume, where the namespace's claims are known.
@@ -130,6 +144,9 @@ impl Plan {
     ) {
         let path = &mount.mount_path;
         let own = container.mount(path);
+        if own.is_none() && self.is_device(container, mount, profile) {
+            return;
+        }
         let read_only = match own {
             None => mount.read_only,
             Some(own) if own.str("name") == Some(&mount.volume) => {
@@ -182,6 +199,26 @@ impl Plan {
             }
         }
         self.appends.push((container.pointer("/volumeMounts"), value));
+    }
+
+    /// Looks at block devices: the API server takes no mount at the path of one, or of a volume that is one.
+    fn is_device(&mut self, container: &Container<'_>, mount: &Mount, profile: &Profile) -> bool {
+        let (path, volume) = (&mount.mount_path, &mount.volume);
+        let (message, fix) = if container.device(path).is_some() {
+            (
+                format!("a block device is at {path}, where profile {} mounts {volume}", profile.name),
+                format!("give your block device another path than {path}"),
+            )
+        } else if container.uses_as_device(volume) {
+            (
+                format!("volume {volume} is a block device here, and profile {} mounts it at {path}", profile.name),
+                format!("use another volume than {volume} as a block device"),
+            )
+        } else {
+            return false;
+        };
+        self.object(container.pointer("/volumeDevices"), Some(container.name()), volume, message, fix, false);
+        true
     }
 
     /// Looks at the pod's own mounts below one that cannot be written: the runtime makes the folder that a mount needs, and
@@ -283,13 +320,15 @@ fn is_empty(value: &Value) -> bool {
 }
 
 /// The folder that a pod gets: `None` is the whole volume. The error reads on from "annotation x …".
-fn sub_path(pod: &Pod<'_>, from: &SubPathFrom, namespace: &Namespace) -> Result<Option<String>, &'static str> {
+fn sub_path(pod: &Pod<'_>, from: &SubPathFrom, namespace: &Namespace) -> Result<Option<String>, String> {
     let prefix = fill_in(&from.prefix, namespace);
     match pod.annotation(&from.annotation) {
-        None | Some("") if from.required => Err("is missing"),
+        None | Some("") if from.required => Err("is missing".to_owned()),
         None | Some("") => Ok(Some(prefix.trim_end_matches('/').to_owned()).filter(|prefix| !prefix.is_empty())),
-        Some(folder) if is_plain_folder(folder) => Ok(Some(format!("{prefix}{folder}"))),
-        Some(_) => Err("is no plain relative path (no '..', no '.', no empty part, no control characters)"),
+        Some(folder) => match odd_in_folder(folder) {
+            None => Ok(Some(format!("{prefix}{folder}"))),
+            Some(odd) => Err(format!("is no plain relative path (it has {odd})")),
+        },
     }
 }
 

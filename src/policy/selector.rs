@@ -91,6 +91,10 @@ impl LabelSelector {
                 let what = if wants_values { "needs at least one value" } else { "takes no values" };
                 problems.add(format!("{at}/values"), format!("operator {:?} {what}", requirement.operator));
             }
+            // It may come to stand in a pod's affinity, where the API server takes no others.
+            for value in &requirement.values {
+                problems.label_value(&at, "values", value);
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::finding::{Action, Finding, ObjectionTo};
 
 pub(super) const RULE: Rule = Rule {
     id: "profile-volume",
-    summary: "A volume or mount that stands in the way of the pod's PodProfile, or a source annotation that is missing or not allowed",
+    summary: "A volume, mount or block device that stands in the way of the pod's PodProfile, or a source annotation that is missing or not allowed",
     looks_at: "pods that a PodProfile matches, and the templates of such pods",
     sees: pod_specs,
     default: Action::Deny,

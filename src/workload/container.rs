@@ -63,6 +63,11 @@ impl<'t> Container<'t> {
         self.node.str("name").unwrap_or_default()
     }
 
+    /// Whether both are the same entry of one pod, whatever they are called.
+    pub fn is(&self, other: &Container<'_>) -> bool {
+        (self.list, self.index) == (other.list, other.index)
+    }
+
     /// The container's own tree.
     pub fn node(&self) -> &'t Node<'t> {
         self.node
@@ -85,8 +90,25 @@ impl<'t> Container<'t> {
 
     /// The mount at this path.
     pub fn mount(&self, path: &str) -> Option<&'t Node<'t>> {
-        let path = path.trim_end_matches('/');
-        let mut mounts = self.node.items("volumeMounts").iter();
-        mounts.find(|mount| mount.str("mountPath").is_some_and(|at| at.trim_end_matches('/') == path))
+        at_path(self.node.items("volumeMounts"), "mountPath", path)
     }
+
+    /// The block device at this path.
+    pub fn device(&self, path: &str) -> Option<&'t Node<'t>> {
+        at_path(self.node.items("volumeDevices"), "devicePath", path)
+    }
+
+    /// Whether the container uses a volume as a block device; it cannot mount it then.
+    pub fn uses_as_device(&self, volume: &str) -> bool {
+        self.node.items("volumeDevices").iter().any(|device| device.str("name") == Some(volume))
+    }
+}
+
+/// The API server compares paths letter by letter, but to the container `/src`, `/src/`, `//src` and `src` are one.
+fn at_path<'t>(items: &'t [Node<'t>], key: &str, path: &str) -> Option<&'t Node<'t>> {
+    items.iter().find(|item| item.str(key).is_some_and(|at| parts(at).eq(parts(path))))
+}
+
+fn parts(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter(|part| !matches!(*part, "" | "."))
 }

@@ -3,62 +3,11 @@
 //! Templates do not get these when they are stored, only the pods made from them do. So a template is judged on a copy to
 //! which they have been applied. They are edits like a mutator's, but their patch is never sent.
 
-use std::collections::BTreeMap;
-
 use serde_json::Value;
 
-use super::{Pod, Role, resources};
+use super::{LimitRange, Pod, Role};
 use crate::patch::{EditError, Editor};
-use crate::tree::{Node, escape};
-
-/// One LimitRange's entries of type Container; the other types set no defaults.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LimitRange {
-    /// Limits for containers without, by resource.
-    pub default: BTreeMap<String, String>,
-    /// Requests for containers without.
-    pub default_request: BTreeMap<String, String>,
-    /// The largest limit allowed.
-    pub max: BTreeMap<String, String>,
-    /// The smallest request allowed.
-    pub min: BTreeMap<String, String>,
-}
-
-impl LimitRange {
-    /// Reads the entries of type Container of a LimitRange object, one for each.
-    ///
-    /// A missing default is the max, a missing default request is the default, or else the min: that is how the API server
-    /// completes a LimitRange when it is stored, and one from a file may not have been there.
-    pub fn read(object: &Node<'_>) -> Vec<LimitRange> {
-        let entries = object.get("spec").map(|spec| spec.items("limits")).unwrap_or_default();
-        let containers = entries.iter().filter(|entry| entry.str("type") == Some("Container"));
-        containers
-            .map(|entry| {
-                let map = |key| -> BTreeMap<String, String> {
-                    entry
-                        .entries(key)
-                        .map(|(name, node)| (name.to_owned(), resources::text(node).into_owned()))
-                        .collect()
-                };
-                let mut range = LimitRange {
-                    default: map("default"),
-                    default_request: map("defaultRequest"),
-                    max: map("max"),
-                    min: map("min"),
-                };
-                let complete = |into: &mut BTreeMap<String, String>, from: &BTreeMap<String, String>| {
-                    for (resource, amount) in from {
-                        into.entry(resource.clone()).or_insert_with(|| amount.clone());
-                    }
-                };
-                complete(&mut range.default, &range.max);
-                complete(&mut range.default_request, &range.default);
-                complete(&mut range.default_request, &range.min);
-                range
-            })
-            .collect()
-    }
-}
+use crate::tree::escape;
 
 /// Containers name a handful of resources. Whoever sends a hundred thousand is refused by the API server, but comes here
 /// first, and looking each up in a list would take minutes.
@@ -112,6 +61,7 @@ pub fn apply_limit_ranges(at: &'static str, editor: &mut Editor<'_>, ranges: &[L
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tree::Node;
 
     fn edited(text: &'static str, ranges: &[LimitRange]) -> Value {
         let pod = Node::read(text).unwrap();
@@ -134,7 +84,6 @@ mod tests {
             r#"{"spec": {"limits": [{"type": "Container", "max": {"cpu": 2}}, {"type": "Pod", "max": {"cpu": "9"}}]}}"#,
         );
         let ranges = LimitRange::read(&object.unwrap());
-        assert_eq!(ranges.len(), 1);
         let pod = edited(
             r#"{"spec": {"containers": [{}], "initContainers": [{"resources": {"limits": {"cpu": "1"}}}], "ephemeralContainers": [{}]}}"#,
             &ranges,

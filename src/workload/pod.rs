@@ -13,6 +13,12 @@ pub struct Pod<'t> {
 /// The three lists of containers, in the order in which the kubelet starts them.
 const LISTS: [&str; 3] = ["initContainers", "containers", "ephemeralContainers"];
 
+/// What the API server takes of most names.
+pub const LONGEST_NAME: usize = 253;
+
+/// What the API server takes of annotations, `TotalAnnotationSizeLimitB`.
+pub const MOST_ANNOTATION_BYTES: usize = 256 * 1024;
+
 impl<'t> Pod<'t> {
     /// Views `node`, which stands at pointer `at` of its object.
     pub fn new(at: &'static str, node: &'t Node<'t>) -> Self {
@@ -64,6 +70,11 @@ impl<'t> Pod<'t> {
         self.strings("annotations")
     }
 
+    /// The bytes of all annotations, keys and values, of which it may have [`MOST_ANNOTATION_BYTES`].
+    pub fn annotation_bytes(&self) -> usize {
+        self.annotations().map(|(key, value)| key.len() + value.len()).sum()
+    }
+
     fn strings(&self, key: &'static str) -> impl Iterator<Item = (&'t str, &'t str)> {
         let metadata = self.metadata();
         metadata.into_iter().flat_map(move |m| m.entries(key)).filter_map(|(k, v)| Some((k, v.as_str()?)))
@@ -102,6 +113,22 @@ impl<'t> Pod<'t> {
     /// The volume of this name.
     pub fn volume(&self, name: &str) -> Option<&'t Node<'t>> {
         self.spec()?.items("volumes").iter().find(|volume| volume.str("name") == Some(name))
+    }
+
+    /// What is wrong with the claims that will be made for the ephemeral ones of `volumes`. They are called by pod and volume,
+    /// so a pod that has no name yet, and a template, have nothing wrong.
+    pub fn wrong_claim(&self, volumes: &[&Node<'_>]) -> Option<String> {
+        let name = self.metadata()?.str("name").filter(|name| self.at.is_empty() && !name.is_empty())?;
+        let ephemeral = volumes.iter().filter(|volume| volume.get("ephemeral").is_some());
+        let mut made = ephemeral.map(|volume| format!("{name}-{}", volume.str("name").unwrap_or_default()));
+        made.find_map(|claim| {
+            let used = volumes.iter().filter_map(|volume| volume.get("persistentVolumeClaim")?.str("claimName"));
+            if used.into_iter().any(|used| used == claim) {
+                return Some(format!("PersistentVolumeClaim {claim} would be claimed and made for the pod, too"));
+            }
+            (claim.len() > LONGEST_NAME)
+                .then(|| format!("PersistentVolumeClaim {claim} would have a name of more than {LONGEST_NAME} bytes"))
+        })
     }
 
     /// App containers only.

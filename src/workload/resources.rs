@@ -10,7 +10,7 @@ use crate::tree::Node;
 /// "requests" and "limits", as fields are called.
 pub const SIDES: [&str; 2] = ["requests", "limits"];
 
-/// What pod-level resources can bound; the rest stays with the containers.
+/// What pod-level resources can bound beside huge pages; the rest stays with the containers.
 pub const POD_LEVEL: [&str; 2] = ["cpu", "memory"];
 
 /// A quantity as it may stand in an object: text, or a bare number in YAML.
@@ -32,12 +32,43 @@ pub fn is_set(node: Option<&Node<'_>>) -> bool {
     node.is_some_and(|node| quantity(node).is_ok_and(|quantity| quantity > Quantity::ZERO))
 }
 
-/// The sum over the containers that run side by side (app containers and sidecars), when all that state it can be read.
-pub fn sum_of_running(pod: &Pod<'_>, side: &str, resource: &str) -> Quantity {
-    let running = pod.containers().filter(|container| matches!(container.role(), Role::App | Role::Sidecar));
-    running
-        .filter_map(|container| quantity(container.resource(side, resource)?).ok())
-        .fold(Quantity::ZERO, Quantity::plus)
+/// Whether resources of the pod can bound this one.
+pub fn is_pod_level(resource: &str) -> bool {
+    POD_LEVEL.contains(&resource) || is_huge_pages(resource)
+}
+
+/// Huge pages of some size: the API server takes them only beside cpu or memory.
+pub fn is_huge_pages(resource: &str) -> bool {
+    resource.starts_with("hugepages-")
+}
+
+/// Whether a container may request less than its limit: of huge pages and extended resources both are the same.
+pub fn may_overcommit(resource: &str) -> bool {
+    (!resource.contains('/') || resource.contains("kubernetes.io/")) && !is_huge_pages(resource)
+}
+
+/// What containers ask for together, each with its role and in their order; `None` when none of them asks.
+///
+/// As `podRequests` of the LimitRanger and `AggregateContainerRequests` of component-helpers 1.36: app containers and sidecars
+/// side by side, or an init container with the sidecars before it, whichever is more.
+pub fn together(amounts: impl Iterator<Item = (Role, Option<Quantity>)>) -> Option<Quantity> {
+    let plus = |a: Option<Quantity>, b: Option<Quantity>| match (a, b) {
+        (Some(a), Some(b)) => Some(a.plus(b)),
+        (one, other) => one.or(other),
+    };
+    let (mut running, mut sidecars, mut starting) = (None, None, None);
+    for (role, amount) in amounts {
+        match role {
+            Role::App => running = plus(running, amount),
+            Role::Sidecar => {
+                running = plus(running, amount);
+                sidecars = plus(sidecars, amount);
+            }
+            Role::Init => starting = starting.max(plus(sidecars, amount)),
+            Role::Ephemeral => {}
+        }
+    }
+    running.max(starting)
 }
 
 /// What the scheduler sets aside for the pod, by resource name, without the place that it takes itself (`pods`).
@@ -73,7 +104,7 @@ pub fn scheduled<'t>(pod: &Pod<'t>) -> BTreeMap<&'t str, Quantity> {
     raise(&mut running, &starting);
     let Some(spec) = pod.spec() else { return running };
     let mut whole = requests(spec.get("resources"));
-    whole.retain(|resource, _| POD_LEVEL.contains(resource) || resource.starts_with("hugepages-"));
+    whole.retain(|resource, _| is_pod_level(resource));
     if !whole.is_empty() {
         let status = pod.status();
         let mut given = requests(status.and_then(|status| status.get("resources")));

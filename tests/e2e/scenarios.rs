@@ -61,6 +61,9 @@ pub const SCENARIOS: &[(&str, Scenario)] = &[
     ("controllers_each_kind_is_judged_once", |plane| Box::pin(controllers::each_kind_is_judged_once(plane))),
     ("controllers_cron_jobs_go_on", |plane| Box::pin(controllers::cron_jobs_go_on(plane))),
     ("namespaces_limit_ranges_speak_first", |plane| Box::pin(namespaces::limit_ranges_speak_first(plane))),
+    ("namespaces_additions_never_make_a_pod_invalid", |plane| {
+        Box::pin(namespaces::additions_never_make_a_pod_invalid(plane))
+    }),
     ("namespaces_pod_level_resources_stay", |plane| Box::pin(namespaces::pod_level_resources_stay(plane))),
     ("namespaces_other_injectors_get_along", |plane| Box::pin(namespaces::other_injectors_get_along(plane))),
     ("untouched_leaves_the_system_alone", |plane| Box::pin(untouched::leaves_the_system_alone(plane))),

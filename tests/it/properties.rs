@@ -22,6 +22,8 @@ use dice::Dice;
 /// A case: who asks, in which world, for which pod.
 struct Case {
     world: World,
+    /// The LimitRanges that the world knows.
+    ranges: Vec<Value>,
     review: Review,
     controller: bool,
     /// Picks among the doors, as going through all of them each time would take most of the time.
@@ -39,16 +41,16 @@ fn case(dice: &mut Dice<'_>) -> Case {
     let (policies, _) = compile(policies);
     let mut world = World::from_values(Vec::new());
     world.policies = policies;
-    for _ in 0..dice.below(3) {
-        let range = Node::from(objects::limit_range(dice));
-        world.namespace.learn("LimitRange", &range);
+    let ranges: Vec<Value> = (0..dice.below(3)).map(|_| objects::limit_range(dice)).collect();
+    for range in &ranges {
+        world.learns(range.clone());
     }
     if dice.one_in(4) {
         world.namespace.claims = Some(Vec::new());
     }
     let (controller, door) = (dice.one_in(2), dice.below(6));
     let review = Review::create(objects::pod(dice)).by(if controller { JOB_CONTROLLER } else { "ann@example.com" });
-    Case { world, review, controller, door }
+    Case { world, ranges, review, controller, door }
 }
 
 /// The built-in profile, parsed once for all cases.
@@ -71,7 +73,7 @@ fn template(pod: &Value, door: usize) -> Value {
 
 /// Everything that holds of a pod that the API server would send.
 fn holds(bytes: &[u8]) {
-    let Case { world, review, controller, door } = case(&mut Dice::new(bytes));
+    let Case { world, ranges, review, controller, door } = case(&mut Dice::new(bytes));
     let pod = &review.object;
     let first = world.mutate(&review);
     assert_eq!(first.held_back, None, "no patch is wrong");
@@ -103,6 +105,7 @@ fn holds(bytes: &[u8]) {
     }
     oracle::kept(pod, &stored, "");
     oracle::invariants(pod, &stored);
+    oracle::bounds(pod, &stored, &ranges);
     if !controller {
         oracle::lists_of_a_person(pod, &stored);
     }
@@ -232,6 +235,13 @@ fn the_random_pods_are_of_every_kind() {
         if answer.warnings().iter().any(|warning| warning.starts_with("redundant-affinity")) {
             count("packed by its author");
         }
+        for warning in answer.warnings() {
+            for what in ["defaults left out", "262144 bytes"] {
+                if warning.contains(what) {
+                    count(what);
+                }
+            }
+        }
         for cause in world.validate(&review).causes() {
             count(cause.split(' ').next().unwrap());
         }
@@ -243,6 +253,8 @@ fn the_random_pods_are_of_every_kind() {
         ("placement", 60),
         ("nothing to add", 20),
         ("packed by its author", 2),
+        ("defaults left out", 1),
+        ("262144 bytes", 4),
         ("profile-label", 8),
         ("profile-volume", 20),
         ("required-limits", 100),

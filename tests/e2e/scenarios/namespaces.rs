@@ -3,6 +3,7 @@
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::PostParams;
 use serde_json::{Value, json};
@@ -60,9 +61,70 @@ pub async fn limit_ranges_speak_first(plane: &ControlPlane) -> Result<()> {
     Ok(())
 }
 
+/// LimitRanges that bound a pod in all: what fits is given, and what does not is left out. A block device in the place of a mount:
+/// the rule refuses the pod, and where it may only warn the pod is admitted without the mount.
+pub async fn additions_never_make_a_pod_invalid(plane: &ControlPlane) -> Result<()> {
+    nodes(plane, "node", 1, "8", "16Gi", 50).await?;
+    let installed = install(plane, &Setup::default()).await?;
+    let main = |cpu: &str| json!({"limits": {"cpu": cpu, "memory": "64Mi"}});
+    let shapes = [
+        ("fits", json!({"max": {"cpu": "2"}}), "500m", json!("1")),
+        ("lowered", json!({"max": {"cpu": "1"}}), "500m", json!("500m")),
+        ("ratio", json!({"maxLimitRequestRatio": {"cpu": "1"}}), "1", json!("250m")),
+    ];
+    for (name, range, author, expected) in shapes {
+        let scans = scan_namespace(plane, name).await?;
+        limit_range_of(plane, &scans, "Pod", &range).await?;
+        let second = json!({"name": "second", "image": "registry.example/scanner:1"});
+        let pod = finished(plane, &scans, |template| {
+            set(template, "/spec/containers/0/resources", main(author));
+            if let Some(containers) = template["spec"]["containers"].as_array_mut() {
+                containers.push(second.clone());
+            }
+        })
+        .await
+        .with_context(|| format!("with {range}"))?;
+        let limit = &pod["spec"]["containers"][1]["resources"]["limits"]["cpu"];
+        ensure!(*limit == expected, "with {range}: the limit is {limit}");
+    }
+
+    let scans = scan_namespace(plane, "devices").await?;
+    let bare = |path: &str| {
+        let device = json!([{"name": "disk", "devicePath": path}]);
+        let mut container = bare_container("main");
+        container["volumeDevices"] = device;
+        json!({"apiVersion": "v1", "kind": "Pod",
+            "metadata": {"name": "disk", "namespace": scans, "labels": {"app.kubernetes.io/component": "scan"},
+                "annotations": {"supercargo.dev/source": "repository"}},
+            "spec": {"restartPolicy": "Never", "containers": [container],
+                "volumes": [{"name": "disk", "persistentVolumeClaim": {"claimName": "disk"}}]}})
+    };
+    let api: Api<Pod> = Api::namespaced(plane.admin(), &scans);
+    let status = refusal(api.create(&PostParams::default(), &object(bare("/src"))?).await)?;
+    ensure!(
+        status.message.contains("[profile-volume] container main: a block device is at /src"),
+        "{}",
+        status.message
+    );
+    api.create(&PostParams { dry_run: true, ..PostParams::default() }, &object(bare("/dev/disk"))?).await?;
+
+    // So large that nothing can be written down, and admitted all the same.
+    let mut large = bare("/dev/disk");
+    large["metadata"]["annotations"]["example.com/large"] = json!("x".repeat(262_000));
+    let created = api.create(&PostParams { dry_run: true, ..PostParams::default() }, &object(large)?).await?;
+    ensure!(created.spec.is_some_and(|spec| spec.containers[0].volume_mounts.is_some()), "the sources are missing");
+    let held_back = installed.webhook.metric("supercargo_patches_held_back_total", &[]).await?;
+    ensure!(held_back == 0, "{held_back} patches were held back");
+    Ok(())
+}
+
 async fn limit_range(plane: &ControlPlane, namespace: &str, limits: &Value) -> Result<()> {
+    limit_range_of(plane, namespace, "Container", limits).await
+}
+
+async fn limit_range_of(plane: &ControlPlane, namespace: &str, scope: &str, limits: &Value) -> Result<()> {
     let mut limit = limits.clone();
-    limit["type"] = json!("Container");
+    limit["type"] = json!(scope);
     let range = json!({
         "apiVersion": "v1", "kind": "LimitRange",
         "metadata": {"name": "range", "namespace": namespace}, "spec": {"limits": [limit]},

@@ -1,6 +1,7 @@
 //! Random pods, profiles and LimitRanges. Names, keys and paths come from small sets, so that they meet.
 
 use serde_json::{Map, Value, json};
+use supercargo::workload::MOST_ANNOTATION_BYTES;
 
 use super::dice::Dice;
 
@@ -152,6 +153,11 @@ fn container(dice: &mut Dice<'_>, name: String) -> Value {
             members.done(dice)
         })
     });
+    if dice.one_in(6) {
+        members.maybe(dice, "volumeDevices", |dice| {
+            list(dice, 2, |dice| json!({"name": dice.pick(&VOLUMES), "devicePath": dice.pick(&PATHS)}))
+        });
+    }
     if dice.one_in(3) {
         members.0.insert("restartPolicy".to_owned(), json!("Always"));
     }
@@ -277,7 +283,14 @@ fn metadata(dice: &mut Dice<'_>) -> Value {
             }];
             (key.to_owned(), json!(dice.pick(&FOLDERS)))
         });
-        Value::Object(annotations.collect())
+        let mut annotations: Map<String, Value> = annotations.collect();
+        if dice.one_in(24) {
+            let size: usize =
+                annotations.iter().map(|(key, value)| key.len() + value.as_str().map_or(0, str::len)).sum();
+            let room = size + "x.io/big".len() + dice.pick(&[1000, 320, 150, 60, 0]);
+            annotations.insert("x.io/big".to_owned(), Value::String("x".repeat(MOST_ANNOTATION_BYTES - room)));
+        }
+        Value::Object(annotations)
     });
     if dice.one_in(40) {
         members.0.insert("deletionTimestamp".to_owned(), json!("2026-11-21T10:00:00Z"));
@@ -400,11 +413,23 @@ pub fn profile(dice: &mut Dice<'_>, index: usize) -> Value {
 /// A LimitRange, as it might stand in a file.
 pub fn limit_range(dice: &mut Dice<'_>) -> Value {
     let mut entry = Map::new();
-    for (side, least) in [("default", "1"), ("defaultRequest", "100m"), ("max", "2"), ("min", "50m")] {
-        if dice.one_in(3) {
-            entry.insert(side.to_owned(), json!({dice.pick(&RESOURCES[..3]): least}));
+    let of_pods = dice.one_in(2);
+    for side in ["default", "defaultRequest", "max", "min", "maxLimitRequestRatio"] {
+        if dice.one_in(if of_pods { 2 } else { 3 }) && !(of_pods && side.starts_with("default")) {
+            let resource = dice.pick(&["cpu", "cpu", "memory", "ephemeral-storage"]);
+            let amount = match (side, resource) {
+                ("maxLimitRequestRatio", _) => dice.pick(&["2", "1", "1.5", "4"]),
+                ("default", "cpu") => "1",
+                ("defaultRequest", "cpu") => "100m",
+                ("min", "cpu") => dice.pick(&["50m", "500m"]),
+                ("max", "cpu") => dice.pick(&["2", "1", "700m"]),
+                ("default" | "defaultRequest", _) => "512Mi",
+                ("min", _) => dice.pick(&["64Mi", "1Gi"]),
+                _ => dice.pick(&["2Gi", "1Gi", "1"]),
+            };
+            entry.insert(side.to_owned(), json!({resource: amount}));
         }
     }
-    entry.insert("type".to_owned(), json!(dice.pick(&["Container", "Pod"])));
-    json!({"kind": "LimitRange", "spec": {"limits": [entry]}})
+    entry.insert("type".to_owned(), json!(if of_pods { "Pod" } else { "Container" }));
+    json!({"kind": "LimitRange", "metadata": {"name": "bounds"}, "spec": {"limits": [entry]}})
 }

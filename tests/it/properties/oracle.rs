@@ -52,6 +52,11 @@ const LISTS: [&str; 3] = ["containers", "initContainers", "ephemeralContainers"]
 /// "request ≤ limit, mounts have volumes, names unique": nothing is broken that was whole.
 #[track_caller]
 pub fn invariants(before: &Value, after: &Value) {
+    let bytes = |pod: &Value| -> usize {
+        let annotations = pod["metadata"]["annotations"].as_object().into_iter().flatten();
+        annotations.map(|(key, value)| key.len() + value.as_str().map_or(0, str::len)).sum()
+    };
+    assert!(bytes(after) <= bytes(before).max(262_144), "{} bytes of annotations", bytes(after));
     let (before, after) = (&before["spec"], &after["spec"]);
     let names = |spec: &Value| -> Vec<Value> { items(spec, "volumes").map(|volume| volume["name"].clone()).collect() };
     let volumes = names(after);
@@ -81,6 +86,10 @@ pub fn invariants(before: &Value, after: &Value) {
                     "{list}/{index} has two mounts at {}",
                     mount["mountPath"]
                 );
+                for device in items(container, "volumeDevices") {
+                    assert_ne!(device["devicePath"], mount["mountPath"], "{list}/{index} has a device there");
+                    assert_ne!(device["name"], mount["name"], "{list}/{index} has a device of that volume");
+                }
                 assert!(!mount["subPath"].as_str().unwrap_or_default().split('/').any(|part| part == ".."));
             }
             if list == "ephemeralContainers" {
@@ -105,6 +114,79 @@ pub fn invariants(before: &Value, after: &Value) {
     for kind in ["nodeAffinity", "podAntiAffinity"] {
         assert_eq!(before["affinity"][kind], after["affinity"][kind]);
     }
+}
+
+/// What the LimitRanger admits it still admits.
+#[track_caller]
+pub fn bounds(before: &Value, after: &Value, ranges: &[Value]) {
+    let entries: Vec<&Value> = ranges.iter().flat_map(|range| items(&range["spec"], "limits")).collect();
+    let before = refused(before, &entries);
+    for complaint in refused(after, &entries) {
+        assert!(before.contains(&complaint), "the LimitRanger would refuse {complaint}");
+    }
+}
+
+/// Request and limit of a container in thousandths, after the API server's defaults and those of the LimitRanges.
+fn asked(container: &Value, resource: &str, entries: &[&Value]) -> [Option<u64>; 2] {
+    let written = |side: &str| amount(&container["resources"][side][resource]);
+    let given = |sides: &[&str]| {
+        let mut entries = entries.iter().filter(|entry| entry["type"] == "Container");
+        entries.find_map(|entry| sides.iter().find_map(|side| amount(&entry[*side][resource])))
+    };
+    let limit = written("limits");
+    let request = written("requests").or(limit).or_else(|| given(&["defaultRequest", "default", "max", "min"]));
+    [request, limit.or_else(|| given(&["default", "max"]))].map(|amount| amount.map(quantity::Quantity::millis))
+}
+
+fn refused(pod: &Value, entries: &[&Value]) -> Vec<String> {
+    let spec = &pod["spec"];
+    let mut refused = Vec::new();
+    for entry in entries {
+        for resource in ["cpu", "memory", "ephemeral-storage"] {
+            let mut judge = |what: &str, [request, limit]: [Option<u64>; 2]| {
+                let bound = |side: &str| amount(&entry[side][resource]).map(quantity::Quantity::millis);
+                let mut complain = |bound: &str| refused.push(format!("{what} {bound} {resource} {entry}"));
+                if bound("max").is_some_and(|max| limit.is_none_or(|l| l > max) || request.is_some_and(|r| r > max)) {
+                    complain("max");
+                }
+                if bound("min").is_some_and(|min| request.is_none_or(|r| r < min) || limit.is_some_and(|l| l < min)) {
+                    complain("min");
+                }
+                let (request, limit) = (request.unwrap_or(0), limit.unwrap_or(0));
+                let allowed = |ratio: u64| u128::from(limit) * 1000 <= u128::from(ratio) * u128::from(request);
+                if bound("maxLimitRequestRatio").is_some_and(|ratio| request == 0 || limit == 0 || !allowed(ratio)) {
+                    complain("ratio");
+                }
+            };
+            let asks = |container: &Value| asked(container, resource, entries);
+            if entry["type"] == "Container" {
+                for list in &LISTS[..2] {
+                    items(spec, list).enumerate().for_each(|(i, c)| judge(&format!("{list}/{i}"), asks(c)));
+                }
+            } else {
+                let sides = [0, 1].map(|side| in_all(spec, |container| asks(container)[side]));
+                let whole = ["requests", "limits"].map(|side| match resource {
+                    "ephemeral-storage" => None,
+                    _ => amount(&spec["resources"][side][resource]).map(quantity::Quantity::millis),
+                });
+                judge("the pod", [whole[0].or(sides[0]), whole[1].or(sides[1])]);
+            }
+        }
+    }
+    refused
+}
+
+/// What the containers ask for together: the busiest moment of the pod.
+fn in_all(spec: &Value, asked: impl Fn(&Value) -> Option<u64>) -> Option<u64> {
+    let sum = |amounts: Vec<Option<u64>>| amounts.into_iter().flatten().reduce(u64::saturating_add);
+    let inits: Vec<&Value> = items(spec, "initContainers").collect();
+    let beside = |inits: &[&Value]| -> Vec<Option<u64>> {
+        inits.iter().filter(|init| init["restartPolicy"] == "Always").map(|init| asked(init)).collect()
+    };
+    let running = sum(items(spec, "containers").map(&asked).chain(beside(&inits)).collect());
+    let starting = inits.iter().enumerate().filter(|(_, init)| init["restartPolicy"] != "Always");
+    let starting = starting.map(|(index, init)| sum([beside(&inits[..index]), vec![asked(init)]].concat()));
+    starting.chain([running]).max().flatten()
 }
 
 /// Lists that applying a manifest again replaces as a whole stay what a person made them.

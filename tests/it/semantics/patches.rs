@@ -190,6 +190,84 @@ fn a_patch_that_cannot_be_made_is_held_back() {
     assert!(answer.wire["auditAnnotations"]["patch-held-back"].is_string());
 }
 
+/// An annotation for which there is no room is left out, and the pod is not packed without the one that says so.
+#[test]
+fn annotations_stay_below_what_the_api_server_takes() {
+    const MOST: usize = 256 * 1024;
+    let size = |pod: &Value| -> usize {
+        let annotations = pod["metadata"]["annotations"].as_object().unwrap();
+        annotations.iter().map(|(key, value)| key.len() + value.as_str().unwrap().len()).sum()
+    };
+    let full = |room: usize| {
+        let key = "kubectl.kubernetes.io/last-applied-configuration";
+        let taken = size(&scan_pod()) + key.len() + room;
+        with(scan_pod(), &format!("/metadata/annotations/{}", key.replace('/', "~1")), json!("x".repeat(MOST - taken)))
+    };
+    let ours = |pod: &Value| {
+        let keys = ["karpenter.sh/do-not-disrupt", "supercargo.dev/placement", "supercargo.dev/profile"];
+        keys.map(|key| pod["metadata"]["annotations"].get(key).is_some())
+    };
+    for (room, expected) in [
+        (1000, [true; 3]),
+        (110, [true, false, true]),
+        (31, [true, false, false]),
+        (30, [false, false, true]),
+        (0, [false; 3]),
+    ] {
+        let pod = full(room);
+        let answer = World::built_in().mutate(&Review::create(pod.clone()).by(JOB_CONTROLLER));
+        assert_eq!(answer.held_back, None);
+        let stored = answer.applied_to(&pod);
+        assert!(size(&stored) <= MOST);
+        assert_eq!(ours(&stored), expected, "with room for {room}");
+        assert_eq!(stored["spec"].get("affinity").is_some(), expected[1]);
+        assert_eq!(stored["spec"]["containers"][0]["resources"]["limits"]["cpu"], "1");
+        assert_eq!(answer.warnings().is_empty(), room == 1000);
+        for warning in answer.warnings() {
+            assert!(warning.ends_with(" left out: a pod has room for 262144 bytes of them"), "{warning}");
+        }
+        let again = World::built_in().mutate(&Review::create(stored.clone()).by(JOB_CONTROLLER));
+        assert_eq!(again.patch, json!([]), "a second time");
+        World::built_in().validate(&Review::create(stored)).assert_clean();
+    }
+    // The profile's own.
+    let world = World::new(&["{kind: PodProfile, spec: {match: {}, annotations: {x.io/note: text}}}"]);
+    for (room, added) in [(13, true), (12, false)] {
+        let pod = full(room);
+        let stored = world.mutate(&Review::create(pod.clone())).applied_to(&pod);
+        assert_eq!(stored["metadata"]["annotations"].get("x.io/note").is_some(), added);
+    }
+}
+
+/// What the patch would break is held back, and `check` says that it will be.
+#[test]
+fn a_pod_that_a_patch_would_make_invalid_is_left_as_it_is() {
+    let template = "{spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}";
+    let world = World::new(&[&format!(
+        "{{kind: PodProfile, metadata: {{name: odd}}, spec: {{match: {{}}, labels: {{x.io/a: b}}, volumes: [{{name: v, ephemeral: {{volumeClaimTemplate: {template}}}}}, \
+         {{name: w, persistentVolumeClaim: {{claimName: p-v}}}}]}}}}"
+    )]);
+    let pod = with(without(scan_pod(), "/metadata/generateName"), "/metadata/name", json!("p"));
+    let answer = world.mutate(&Review::create(pod.clone()));
+    assert_eq!(answer.patch, json!([]));
+    assert!(answer.held_back.as_ref().is_some_and(|why| why.contains("PersistentVolumeClaim p-v")), "{answer:?}");
+    let offline = world.check(&pod);
+    assert!(offline.warnings()[0].starts_with("profile odd was not applied: "), "{offline:?}");
+}
+
+/// The kubelet refuses a pod whose node it is and whose nodeSelector says another.
+#[test]
+fn a_pod_that_has_its_node_gets_no_node_selector() {
+    let world = World::new(&[
+        "{kind: PodProfile, spec: {match: {}, labels: {x.io/a: b}, placement: {nodeSelector: {pool: scans}}}}",
+    ]);
+    for (name, selector) in [(json!("node-7"), Value::Null), (json!(""), json!({"pool": "scans"}))] {
+        let pod = with(scan_pod(), "/spec/nodeName", name);
+        let stored = world.mutate(&Review::create(pod.clone()).by(JOB_CONTROLLER)).applied_to(&pod);
+        assert_eq!(stored["spec"]["nodeSelector"], selector);
+    }
+}
+
 /// "`spec.resources` set: no container cpu or memory is injected, and limits are judged there."
 #[test]
 fn resources_on_the_pod_are_left_alone() {

@@ -59,6 +59,11 @@ fn guards() {
             "at least one",
         ),
         (
+            "{match: {namespaceSelector: {matchExpressions: [{key: a, operator: NotIn, values: ['a b']}]}}, rules: {required-limits: {}}}",
+            "spec.match.namespaceSelector.matchExpressions[0].values",
+            "no valid label value",
+        ),
+        (
             "{match: {namespaceSelector: {matchExpressions: [{key: a, operator: Exists, values: [b]}]}}, rules: {required-limits: {}}}",
             "spec.match.namespaceSelector.matchExpressions[0].values",
             "takes no values",

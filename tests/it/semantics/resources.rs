@@ -129,3 +129,121 @@ fn two_profiles_together_still_keep_request_below_limit() {
         json!({"limits": {"cpu": "100m"}, "requests": {"cpu": "100m"}})
     );
 }
+
+/// What becomes of a pod in a namespace with a LimitRange called `bounds`, in the cluster and offline.
+#[track_caller]
+fn bounded(profile: &str, limits: &str, spec: &Value) -> (Value, Vec<String>) {
+    let range = format!("{{kind: LimitRange, metadata: {{name: bounds}}, spec: {{limits: [{limits}]}}}}");
+    let world = World::new(&[profile]).knows(&range);
+    let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": spec});
+    let answer = world.mutate(&Review::create(pod.clone()));
+    assert_eq!(answer.held_back, None);
+    let stored = answer.applied_to(&pod);
+    assert_eq!(world.mutate(&Review::create(stored.clone())).patch, json!([]), "a second time");
+    let warnings: Vec<String> = answer.warnings().into_iter().map(str::to_owned).collect();
+    assert_eq!(world.check(&pod).warnings(), warnings, "offline");
+    (stored["spec"].clone(), warnings)
+}
+
+fn limits(spec: &Value, resource: &str) -> Vec<Value> {
+    let containers =
+        ["initContainers", "containers"].iter().flat_map(|list| spec[list].as_array().into_iter().flatten());
+    containers.map(|container| container["resources"]["limits"][resource].clone()).collect()
+}
+
+fn containers(of: &[Value]) -> Value {
+    let named =
+        of.iter().enumerate().map(|(index, resources)| json!({"name": format!("c{index}"), "resources": resources}));
+    json!({"containers": named.collect::<Vec<_>>()})
+}
+
+/// A LimitRange of type Pod bounds the sum: the default limits are lowered until it fits, evenly, and not below the requests.
+#[test]
+fn defaults_fit_into_what_a_pod_may_have() {
+    let max = "{type: Pod, max: {cpu: 1, memory: 2560Mi}}";
+    let author = json!({"limits": {"cpu": "500m"}, "requests": {"cpu": "500m"}});
+    let (spec, warnings) = bounded(PROFILE, max, &containers(&[author.clone(), json!({})]));
+    assert_eq!(limits(&spec, "cpu"), ["500m", "500m"]);
+    assert_eq!(spec["containers"][1]["resources"]["requests"], json!({"cpu": "250m", "memory": "512Mi"}));
+    assert_eq!((limits(&spec, "memory"), warnings.len()), (vec![json!("1Gi"), json!("1Gi")], 0));
+
+    // 2560Mi for three: evenly, in whole Mi.
+    let (spec, warnings) = bounded(PROFILE, max, &containers(&[json!({}), json!({}), json!({})]));
+    assert_eq!(limits(&spec, "memory"), ["853Mi", "853Mi", "853Mi"]);
+    assert_eq!((limits(&spec, "cpu"), warnings.len()), (vec![json!("333m"); 3], 0));
+    // An init container runs alone, a sidecar beside all others.
+    let mut init = containers(&[json!({})]);
+    init["initContainers"] = json!([{"name": "i"}, {"name": "s", "restartPolicy": "Always"}, {"name": "j"}]);
+    let (spec, _) = bounded(PROFILE, max, &init);
+    assert_eq!(limits(&spec, "cpu"), ["500m", "500m", "500m", "500m"]);
+
+    // The requests are not touched: where they are too much nothing is added, and the author is told why.
+    let (spec, warnings) = bounded(PROFILE, "{type: Pod, max: {cpu: 700m}}", &containers(&[author, json!({})]));
+    assert_eq!(
+        spec["containers"][1]["resources"],
+        json!({"requests": {"memory": "512Mi"}, "limits": {"memory": "1Gi"}})
+    );
+    assert_eq!(warnings, ["cpu defaults left out: maximum cpu usage per Pod is 700m (LimitRange bounds)"]);
+
+    // What is no pod that the LimitRange admits without us is left to the API server, unless a lower limit helps.
+    let (spec, warnings) = bounded(PROFILE, "{type: Pod, max: {cpu: 100m}}", &containers(&[json!({})]));
+    assert_eq!((limits(&spec, "cpu"), warnings.len()), (vec![json!("1")], 0));
+}
+
+/// The other bounds of a pod: the limits together may be no more than so many times the requests, and no less than the minimum.
+#[test]
+fn defaults_keep_a_pods_ratio_and_minimum() {
+    let author = json!({"limits": {"cpu": "1"}, "requests": {"cpu": "1"}});
+    let (spec, warnings) =
+        bounded(PROFILE, "{type: Pod, maxLimitRequestRatio: {cpu: 1}}", &containers(&[author.clone(), json!({})]));
+    assert_eq!((limits(&spec, "cpu"), warnings.len()), (vec![json!("1"), json!("250m")], 0));
+    let (spec, _) =
+        bounded(PROFILE, "{type: Pod, maxLimitRequestRatio: {cpu: '1.2'}}", &containers(&[author, json!({})]));
+    assert_eq!(limits(&spec, "cpu"), ["1", "500m"]);
+
+    // Only an init container gets a limit, which then is the limit of the pod.
+    let profile = "{kind: PodProfile, spec: {match: {}, resources: {initContainers: {limits: {cpu: 100m}}}}}";
+    let mut spec = containers(&[json!({"requests": {"cpu": "1"}})]);
+    spec["initContainers"] = json!([{"name": "i"}]);
+    let (spec, warnings) = bounded(profile, "{type: Pod, min: {cpu: 500m}}", &spec);
+    assert_eq!(limits(&spec, "cpu"), [Value::Null, Value::Null]);
+    assert_eq!(warnings, ["cpu defaults left out: minimum cpu usage per Pod is 500m (LimitRange bounds)"]);
+}
+
+/// Of huge pages and extended resources a container requests what it may use: the API server takes nothing else.
+#[test]
+fn what_cannot_be_overcommitted_is_requested_as_it_is_limited() {
+    let gpus = World::new(&[
+        "{kind: PodProfile, spec: {order: 1, match: {}, resources: {containers: {limits: {nvidia.com/gpu: 2}}}}}",
+        "{kind: PodProfile, spec: {order: 2, match: {}, resources: {containers: {requests: {nvidia.com/gpu: 1}, limits: {nvidia.com/gpu: 1}}}}}",
+    ]);
+    let both = json!({"requests": {"nvidia.com/gpu": "2"}, "limits": {"nvidia.com/gpu": "2"}});
+    for own in [json!({}), both.clone(), json!({"requests": {"nvidia.com/gpu": "2"}})] {
+        let pod = with(scan_pod(), "/spec/containers/0/resources", own);
+        let stored = gpus.mutate(&Review::create(pod.clone())).applied_to(&pod);
+        assert_eq!(stored["spec"]["containers"][0]["resources"], both);
+    }
+
+    let pages = World::new(&[
+        "{kind: PodProfile, spec: {match: {}, resources: {containers: {limits: {hugepages-2Mi: 4Mi, memory: 1Gi}}}}}",
+    ]);
+    let resources = |world: &World, pod: &Value| {
+        world.mutate(&Review::create(pod.clone())).applied_to(pod)["spec"]["containers"][0]["resources"].clone()
+    };
+    assert_eq!(resources(&pages, &scan_pod())["limits"], json!({"hugepages-2Mi": "4Mi", "memory": "1Gi"}));
+    // They are the pod's where it has resources, and nobody's without cpu and memory.
+    let whole = with(scan_pod(), "/spec/resources", json!({"limits": {"memory": "2Gi"}}));
+    assert_eq!(resources(&pages, &whole), json!({}));
+    let profile =
+        "{kind: PodProfile, spec: {match: {}, resources: {containers: {limits: {hugepages-2Mi: 4Mi, memory: 1Gi}}}}}";
+    let author = json!({"limits": {"memory": "500Mi"}});
+    let (spec, _) = bounded(profile, "{type: Pod, max: {memory: 512Mi}}", &containers(&[author, json!({})]));
+    assert_eq!(limits(&spec, "hugepages-2Mi"), [json!("4Mi"), Value::Null]);
+    assert_eq!(spec["containers"][1]["resources"], json!({}));
+}
+
+/// A limit is a request, too, where there is none: the API server wrote it before it asked.
+#[test]
+fn a_request_is_the_limit_that_the_author_set() {
+    assert_eq!(app(&[], json!({"limits": {"cpu": "4"}}))["requests"]["cpu"], "4");
+}

@@ -121,6 +121,73 @@ fn a_mount_at_the_same_path() {
     assert!(mount_of(&stored, "scan", "/src").is_some());
 }
 
+/// The API server takes no mount where a block device is, and none of a volume that is one: like "another volume".
+#[test]
+fn a_block_device_in_the_place_of_a_mount() {
+    let devices = "/spec/containers/0/volumeDevices";
+    let pod =
+        |device: Value, volume: Value| with(with(scan_pod(), devices, json!([device])), "/spec/volumes/-", volume);
+    let block = json!({"name": "b", "persistentVolumeClaim": {"claimName": "blk"}});
+    for path in ["/src", "/src/", "//src", "src"] {
+        let (stored, answer) = admit(pod(json!({"name": "b", "devicePath": path}), block.clone()));
+        answer.assert_refused(&["profile-volume /spec/containers/0/volumeDevices"]);
+        assert!(answer.message().contains("a block device is at /src"), "{}", answer.message());
+        assert_eq!(mount_of(&stored, "scan", "/src"), None);
+    }
+    let source = json!({"name": "supercargo-source", "persistentVolumeClaim": {"claimName": "scan-source"}});
+    let used = pod(json!({"name": "supercargo-source", "devicePath": "/dev/xvda"}), source);
+    let (stored, answer) = admit(used);
+    answer.assert_refused(&["profile-volume /spec/containers/0/volumeDevices"]);
+    assert!(answer.message().contains("is a block device here"), "{}", answer.message());
+    assert_eq!(mount_of(&stored, "scan", "/src"), None);
+    // Elsewhere, and in another container, it is in nobody's way.
+    let (stored, answer) = admit(pod(json!({"name": "b", "devicePath": "/dev/xvda"}), block.clone()));
+    answer.assert_clean();
+    assert!(mount_of(&stored, "scan", "/src").is_some());
+    let proxy = json!({"name": "istio-proxy", "image": "i", "volumeDevices": [{"name": "b", "devicePath": "/src"}]});
+    let (_, answer) = admit(with(with(scan_pod(), "/spec/containers/-", proxy), "/spec/volumes/-", block));
+    answer.assert_clean();
+}
+
+/// The claim of an ephemeral volume is called by pod and volume: it needs a valid name, and nothing else may claim it.
+#[test]
+fn an_ephemeral_volume_whose_claim_cannot_be_made() {
+    let template = "{spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}";
+    let world = World::new(&[&format!(
+        "{{kind: PodProfile, metadata: {{name: cache}}, spec: {{match: {{}}, volumes: [{{name: cache, ephemeral: {{volumeClaimTemplate: {template}}}}}]}}}}"
+    )]);
+    let named = |name: &str| with(without(scan_pod(), "/metadata/generateName"), "/metadata/name", json!(name));
+    let claiming = |claim: &str| json!({"name": "own", "persistentVolumeClaim": {"claimName": claim}});
+    world.admit(&Review::create(with(named("p"), "/spec/volumes/-", claiming("q-cache")))).1.assert_clean();
+    world.admit(&Review::create(named(&"p".repeat(247)))).1.assert_clean();
+    for pod in [with(named("p"), "/spec/volumes/-", claiming("p-cache")), named(&"p".repeat(248))] {
+        let (stored, answer) = world.admit(&Review::create(pod.clone()));
+        answer.assert_refused(&["profile-volume /spec/volumes"]);
+        assert_eq!(stored["spec"]["volumes"], pod["spec"]["volumes"]);
+    }
+}
+
+/// What is wrong with a folder is said, and nothing that is not.
+#[test]
+fn a_folder_is_refused_for_what_is_wrong_with_it() {
+    let long = "a".repeat(1025);
+    for (folder, reason) in [
+        ("$(X)", "is no plain relative path (it has '$' in it)"),
+        (&long, "is no plain relative path (it has 1025 bytes, and 1024 are allowed)"),
+        ("/etc", "is no plain relative path (it has '/' in front)"),
+        ("a/../b", "is no plain relative path (it has '..' in it)"),
+        ("./a", "is no plain relative path (it has '.' in it)"),
+        ("a/", "is no plain relative path (it has an empty part)"),
+        ("a\nb", "is no plain relative path (it has a control character in it)"),
+        ("C:x", "is no plain relative path (it has ':' in it)"),
+        ("", "is missing"),
+    ] {
+        let (_, answer) = admit(with(scan_pod(), SOURCE, json!(folder)));
+        let expected = format!("annotation supercargo.dev/source {reason}, and profile scan");
+        assert!(answer.message().contains(&expected), "{folder}: {}", answer.message());
+    }
+}
+
 /// "claim absent or not ReadWriteMany (Warn)"; where claims are not known nothing is said
 #[test]
 fn a_claim_that_cannot_work_is_warned_about() {
