@@ -124,7 +124,7 @@ fn a_repository_goes_when_nobody_fetched_or_scanned_it_for_a_week() {
     for volume in volumes() {
         let hour = Duration::from_secs(60 * 60);
         volume.repository("scans/old", DAY * 7 + hour);
-        volume.repository("scans/new", DAY * 7 - hour);
+        volume.repository("scans/new", DAY * 6 + hour * 23);
         // Fetched long ago, and scanned this morning.
         volume.repository("scans/scanned", DAY * 30);
         touch(&volume.path("scans/scanned").join(MARKER), hour);
