@@ -69,7 +69,8 @@ impl<W: Write> Report for Text<W> {
             writeln!(self.out, "{head}\n{}\n", printable_lines(lines))?;
         }
         for warning in judged.warnings {
-            let (head, arrow) = (self.paint(YELLOW, "warning"), self.paint(BLUE, " -->"));
+            // Advice, not a verdict: no rule judged it and no count has it, so it is not called what the last line counts.
+            let (head, arrow) = (self.paint(BLUE, "note"), self.paint(BLUE, " -->"));
             writeln!(self.out, "{head}: {}", printable(warning))?;
             let place = judged.place;
             let object = judged.object();

@@ -31,6 +31,7 @@ pub const SCENARIOS: &[(&str, Scenario)] = &[
     ("cluster_gives_users_only_their_rights", |plane| Box::pin(cluster::gives_users_only_their_rights(plane))),
     ("mtls_api_server_shows_its_certificate", |plane| Box::pin(mtls::api_server_shows_its_certificate(plane))),
     ("mtls_answers_the_api_server_only", |plane| Box::pin(mtls::answers_the_api_server_only(plane))),
+    ("manifests_widened_selector", |plane| Box::pin(manifests::widened_selector(plane))),
     ("manifests_install_twice_and_uninstall", |plane| Box::pin(manifests::install_twice_and_uninstall(plane))),
     ("samples_are_what_the_api_server_knows", |plane| Box::pin(samples::are_what_the_api_server_knows(plane))),
     ("samples_spare_capacity_makes_way", |plane| Box::pin(samples::spare_capacity_makes_way(plane))),

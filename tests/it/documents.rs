@@ -222,6 +222,33 @@ fn the_profile_keeps_its_sources_from_what_others_inject() {
     }
 }
 
+/// A renewed CA with the same key and name is believed by what knows the old one; a new key is not.
+#[test]
+fn the_ca_of_cert_manager_keeps_its_key() {
+    let certificates = documents("certs/cert-manager.yaml");
+    let mut authorities = certificates.iter().filter(|document| document["spec"]["isCA"] == true);
+    let authority = &authorities.next().unwrap()["spec"];
+    assert_eq!(authority["privateKey"]["rotationPolicy"], "Never");
+    let hours = |field: &str| authority[field].as_str().unwrap().strip_suffix('h').unwrap().parse::<u32>().unwrap();
+    assert!(hours("renewBefore") * 10 <= hours("duration"));
+}
+
+#[test]
+fn the_network_label_is_one_and_the_same() {
+    let profile = yaml(BUILT_IN[1]);
+    let labels = profile["spec"]["labels"].as_object().unwrap();
+    let policy = &documents("manifests/networkpolicies/results-only.yaml")[0];
+    assert_eq!(policy["spec"]["podSelector"]["matchLabels"].as_object(), Some(labels));
+    let kept = &documents("manifests/install/network-labels.yaml")[0]["spec"];
+    for (key, value) in labels {
+        for variable in kept["variables"].as_array().unwrap() {
+            assert!(variable["expression"].as_str().unwrap().contains(&format!("[?'{key}']")), "{variable}");
+        }
+        let expression = kept["validations"][0]["expression"].as_str().unwrap();
+        assert!(expression.contains(&format!("variables.now == '{}'", value.as_str().unwrap())), "{expression}");
+    }
+}
+
 #[test]
 fn webhooks_leave_out_the_namespaces_that_the_engine_leaves_out() {
     let webhooks = read("manifests/install/webhooks.yaml");

@@ -10,6 +10,7 @@ mod batch;
 mod cli;
 mod corpus;
 mod documents;
+mod housekeeping;
 mod image;
 #[cfg(feature = "cluster")]
 mod live;

@@ -3,11 +3,15 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
+use kube::api::ListParams;
+use serde_json::json;
 use tokio::process::Command;
 
 use crate::access::User;
 use crate::controlplane::ControlPlane;
-use crate::install::{Setup, install, path, scan_namespace};
+use crate::install::{Setup, documents, install, manifest, path, scan_namespace};
 use crate::objects::{Jobs, SOON, namespace, nodes, nodes_used, pods};
 use crate::wait::wait_for;
 use crate::webhook::program;
@@ -18,6 +22,7 @@ pub async fn says_what_became_of_a_pod(plane: &ControlPlane) -> Result<()> {
     let closed = namespace(plane, "closed", &[]).await?;
     nodes(plane, "node", 3, "4", "16Gi", 110).await?;
     let _installed = install(plane, &Setup::default()).await?;
+    let_dev_explain(plane, &scans).await?;
     let run_for = Some(Duration::from_secs(600));
     let packed = Jobs { namespace: &scans, group: "packed", count: 4, run_for, ..Jobs::default() };
     let large = [("cpu", "5"), ("memory", "1Gi")];
@@ -37,7 +42,7 @@ pub async fn says_what_became_of_a_pod(plane: &ControlPlane) -> Result<()> {
         says(&text, &["Planned\n  to share ", "Scheduled\n  on node-", "Compared\n  "])?;
         let added = ["scan: label network.supercargo.dev/egress=results-only\n", "scan: volume supercargo-source\n"];
         says(&text, &added)?;
-        ensure!(!text.contains("not on the pod"), "{text}");
+        ensure!(!text.contains("not on the pod") && !text.contains("cannot see"), "{text}");
     }
     let large = names(plane, &scans, "large").await?.pop().context("no pod")?;
     wait_for("the scheduler to give up", SOON, async || {
@@ -54,6 +59,24 @@ pub async fn says_what_became_of_a_pod(plane: &ControlPlane) -> Result<()> {
     let missing = run(plane, &format!("{scans}/missing")).await?;
     ensure!(missing.0 == Some(2) && missing.1.contains("pods \"missing\" not found"), "{missing:?}");
     Ok(())
+}
+
+/// Gives `dev` the role of manifests/rbac in the cluster, and waits until it counts.
+async fn let_dev_explain(plane: &ControlPlane, namespace: &str) -> Result<()> {
+    let mut objects = documents(&manifest("manifests/rbac/pod-explainer.yaml", &[])?)?;
+    let api = "rbac.authorization.k8s.io";
+    objects.push(json!({
+        "apiVersion": format!("{api}/v1"), "kind": "ClusterRoleBinding", "metadata": {"name": "dev-explains"},
+        "roleRef": {"apiGroup": api, "kind": "ClusterRole", "name": "supercargo-pod-explainer"},
+        "subjects": [{"kind": "User", "apiGroup": api, "name": User::Dev.name()}],
+    }));
+    plane.apply(&objects).await?;
+    let pods: Api<Pod> = Api::namespaced(plane.client(User::Dev).await?, namespace);
+    wait_for("dev to be let in", SOON, async || {
+        pods.list(&ListParams::default()).await?;
+        Ok(Some(()))
+    })
+    .await
 }
 
 async fn names(plane: &ControlPlane, namespace: &str, group: &str) -> Result<Vec<String>> {
@@ -74,7 +97,7 @@ async fn explain(plane: &ControlPlane, namespace: &str, pod: &str) -> Result<Str
 
 /// Exit code, and all that it said.
 async fn run(plane: &ControlPlane, pod: &str) -> Result<(Option<i32>, String)> {
-    let kubeconfig = path(&plane.kubeconfig(User::Admin))?;
+    let kubeconfig = path(&plane.kubeconfig(User::Dev))?;
     let output = Command::new(program()).args(["explain", "pod", "--kubeconfig", &kubeconfig, pod]).output().await?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     Ok((output.status.code(), text))

@@ -3,22 +3,50 @@
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::Api;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::access::User;
 use crate::controlplane::ControlPlane;
-use crate::install::{kustomize, path, repository};
-use crate::objects::{SOON, namespace, nodes, pods};
+use crate::install::{documents, kustomize, manifest, path, repository};
+use crate::objects::{SOON, namespace, nodes, pods, set};
 use crate::wait::wait_for;
+
+/// What overlays/policies shows for PodProfiles with another namespaceSelector does that, and nothing else.
+pub async fn widened_selector(plane: &ControlPlane) -> Result<()> {
+    let overlay = manifest("manifests/overlays/policies/kustomization.yaml", &[])?;
+    let example = overlay.split("  #\n").find(|part| part.starts_with("  # - target")).context("no example")?;
+    let folder = plane.folder().join("widened");
+    std::fs::create_dir(&folder)?;
+    // kustomize takes relative paths only.
+    let up = "../".repeat(folder.canonicalize()?.components().count() - 1);
+    let install = format!("{up}{}", path(&repository("manifests/install").canonicalize()?)?.trim_start_matches('/'));
+    let taken = overlay.replace(example, &example.replace("  # ", "  ")).replace("../../install", &install);
+    std::fs::write(folder.join("kustomization.yaml"), taken)?;
+    let built = plane.kubectl(User::Admin, &["kustomize", &path(&folder)?], None).await?.success()?;
+    let shown = kustomize(plane, "manifests/overlays/policies").await?;
+    let mut different = 0;
+    for (mut now, before) in documents(&built)?.into_iter().zip(shown) {
+        if now != before {
+            let selector = "/webhooks/0/namespaceSelector/matchLabels";
+            ensure!(now.pointer(selector) == Some(&json!({"example.com/scans": "true"})), "{now}");
+            set(&mut now, selector, before.pointer(selector).context("a selector")?.clone());
+            ensure!(now == before && now["kind"] == "MutatingWebhookConfiguration", "{now}");
+            different += 1;
+        }
+    }
+    ensure!(different == 1, "{different} objects are different");
+    Ok(())
+}
 
 /// `kubectl apply -k` of every folder, twice; two replicas on two nodes; the uninstallation of manifests/install/README.md.
 pub async fn install_twice_and_uninstall(plane: &ControlPlane) -> Result<()> {
     nodes(plane, "node", 3, "4", "8Gi", 30).await?;
     let scans = namespace(plane, "scans", &[]).await?;
-    let folders: [(&str, &[&str]); 4] = [
+    let folders: [(&str, &[&str]); 5] = [
         ("manifests/install", &[]),
         ("manifests/rbac", &[]),
         ("manifests/efs", &[]),
+        ("manifests/efs/clear-stale", &["-n", &scans]),
         ("manifests/networkpolicies", &["-n", &scans]),
     ];
     for (folder, namespace) in folders {
@@ -46,10 +74,14 @@ pub async fn install_twice_and_uninstall(plane: &ControlPlane) -> Result<()> {
         kubectl(&["apply", "--dry-run=server", "-k", &folder]).await.context(overlay)?;
     }
 
-    kubectl(&["delete", "mutatingwebhookconfiguration,validatingwebhookconfiguration", "zz-supercargo"]).await?;
     let install = path(&repository("manifests/install"))?;
-    // The configurations are gone by now.
-    kubectl(&["delete", "--ignore-not-found", "--wait=false", "-k", &install]).await?;
+    let readme = manifest("manifests/install/README.md", &[("manifests/install", &install)])?;
+    let (_, uninstall) = readme.split_once("**Away with it.**").context("how to uninstall")?;
+    let commands: Vec<&str> = uninstall.lines().filter_map(|line| line.strip_prefix("kubectl ")).collect();
+    ensure!(commands.len() == 2, "{uninstall}");
+    for command in commands {
+        kubectl(&command.split_whitespace().collect::<Vec<_>>()).await.context("as README.md says")?;
+    }
     let namespaces: Api<Namespace> = Api::all(plane.admin());
     wait_for("namespace supercargo to be gone", SOON, async || {
         Ok(namespaces.get_opt("supercargo").await?.is_none().then_some(()))

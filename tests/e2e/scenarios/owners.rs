@@ -119,7 +119,7 @@ pub async fn judges_subresources(plane: &ControlPlane) -> Result<()> {
 pub async fn keeps_network_labels(plane: &ControlPlane) -> Result<()> {
     const EGRESS: &str = "network.supercargo.dev/egress";
     let namespace = scan_namespace(plane, "labels").await?;
-    let _installed = install(plane, &Setup::default()).await?;
+    let installed = install(plane, &Setup::default()).await?;
     let pods: Api<Pod> = Api::namespaced(plane.admin(), &namespace);
     let pod = pods.create(&PostParams::default(), &object(scan_pod("scan"))?).await?;
     ensure!(pod.labels().get(EGRESS).map(String::as_str) == Some("results-only"), "labels {:?}", pod.labels());
@@ -153,6 +153,18 @@ pub async fn keeps_network_labels(plane: &ControlPlane) -> Result<()> {
     ensure!(kept.labels().get(EGRESS).map(String::as_str) == Some("results-only"), "labels {:?}", kept.labels());
     let other = Patch::Merge(json!({"metadata": {"labels": {"team": "blue"}}}));
     pods.patch("scan", &PatchParams::default(), &other).await.context("another label")?;
+
+    let label = |value: &str| Patch::Merge(json!({"metadata": {"labels": {EGRESS: value}}}));
+    let opened = ["label", "namespace", &namespace, "supercargo.dev/scans-"];
+    plane.kubectl(User::Admin, &opened, None).await?.success()?;
+    let moved = pods.patch_status("scan", &PatchParams::default(), &label("anywhere")).await;
+    refusal(moved).context("in a namespace that is no longer open for scans")?;
+
+    installed.webhook.process().kill();
+    let bare = pods.create(&PostParams::default(), &object(scan_pod("bare"))?).await?;
+    ensure!(!bare.labels().contains_key(EGRESS), "labels {:?}", bare.labels());
+    refusal(pods.patch("bare", &PatchParams::default(), &label("anywhere")).await).context("another value, added")?;
+    pods.patch("bare", &PatchParams::default(), &label("results-only")).await.context("the profile's value, added")?;
     Ok(())
 }
 

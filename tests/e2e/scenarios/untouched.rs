@@ -117,6 +117,14 @@ pub async fn webhook_away(plane: &ControlPlane) -> Result<()> {
     for text in ["failed calling webhook", "workloads-fail-closed.supercargo.dev", "connection refused"] {
         ensure!(stderr.contains(text), "no {text:?} in {stderr}");
     }
+    // What the other alert looks at.
+    let metrics = plane.kubectl(User::Admin, &["get", "--raw", "/metrics"], None).await?.success()?;
+    let counted = |line: &&str| {
+        ["rejection_count{", r#"error_type="calling_webhook_error""#, r#"name="workloads-fail-closed.supercargo.dev""#]
+            .iter()
+            .all(|part| line.contains(part))
+    };
+    ensure!(metrics.lines().find(counted).is_some(), "the API server does not count what it refuses unjudged");
     // A new namespace gets its root CA all the same.
     namespace(plane, "born-meanwhile", &[("supercargo.dev/fail-closed", "true")]).await?;
     Ok(())

@@ -357,3 +357,13 @@ fn an_exemption_for_what_may_have_no_namespace_claims_none() {
     let allowed = run(here.path(), &["check", "--policies", "p", "issuer.yaml"], "");
     assert_eq!(allowed.code, 0, "{}{}", allowed.out, allowed.err);
 }
+
+#[test]
+fn advice_is_not_called_what_the_last_line_counts() {
+    let group = concat!(env!("CARGO_MANIFEST_DIR"), "/manifests/examples/group/jobs.yaml");
+    let facts = concat!(env!("CARGO_MANIFEST_DIR"), "/manifests/examples/namespace.yaml");
+    let here = folder(&[]);
+    let run = run(here.path(), &["check", "--facts", facts, group], "");
+    assert!(run.out.contains("note: redundant-affinity") && run.out.contains("0 warnings"), "{}", run.out);
+    assert!(!run.out.contains("warning:"), "{}", run.out);
+}
