@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use crate::facts::Namespace;
-use crate::finding::{Action, Digester, Eased, Verdict};
+use crate::finding::{Action, Digester, Eased, Finding, Verdict};
 use crate::fingerprint;
 use crate::mutators::{self, Author};
 use crate::packing::{Packed, Reservation, View};
@@ -15,6 +15,7 @@ use crate::patch::Editor;
 use crate::policy::selector::any_glob;
 use crate::policy::{Known, PolicySet, Profile};
 use crate::review::{Body, Operation, Request};
+use crate::rules;
 use crate::tree::{Node, ReadError};
 use crate::workload::{self, Pod, Workload};
 
@@ -147,8 +148,13 @@ impl Engine {
         if !is_pod || request.operation != Operation::Create || self.passes_unseen(request, facts.policies) {
             return Ok(Outcome::default());
         }
-        let Some(tree) = request.object.tree()? else { return Ok(Outcome::default()) };
-        Ok(stow(&tree, request, facts, self.author(&request.username)))
+        match request.object.tree() {
+            Ok(Some(tree)) => Ok(stow(&tree, request, facts, self.author(&request.username))),
+            Ok(None) => Ok(Outcome::default()),
+            // What judges it says so.
+            Err(error) if error.is_too_large() => Ok(Outcome::default()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Whether the object may pass, as it would be stored.
@@ -157,12 +163,24 @@ impl Engine {
             return Ok(Outcome::default());
         }
         let Some(kind) = workload::kind(&request.group, &request.kind) else { return Ok(Outcome::default()) };
-        let Some(tree) = request.object.tree()? else { return Ok(Outcome::default()) };
+        let tree = match request.object.tree() {
+            Ok(Some(tree)) => tree,
+            Ok(None) => return Ok(Outcome::default()),
+            Err(error) if error.is_too_large() => return Ok(self.unread(kind, request, facts)),
+            Err(error) => return Err(error.into()),
+        };
         let workload = Workload::new(kind, &tree);
         if workload.is_being_deleted() || workload.pod().is_some_and(|pod| workload.is_pod() && pod.is_mirror()) {
             return Ok(Outcome::default());
         }
-        let old = request.old_object.tree()?;
+        let old = match request.old_object.tree() {
+            Err(error) if error.is_too_large() => {
+                let mut outcome = self.judge(&workload, None, request, facts, Stage::Stored);
+                ease(&mut outcome.verdicts, |_| true);
+                return Ok(outcome);
+            }
+            old => old?,
+        };
         if request.operation == Operation::Update
             && old.as_ref().is_some_and(|old| workload.differs_in_bookkeeping_only(old))
         {
@@ -191,16 +209,25 @@ impl Engine {
         }
     }
 
+    /// An object of more values than are read. Policies that go by labels do not know it.
+    fn unread(&self, kind: &'static workload::Kind, request: &Request<'_>, facts: Facts<'_>) -> Outcome {
+        let named = serde_json::json!({
+            "kind": request.kind,
+            "metadata": {"name": request.name, "namespace": request.namespace}
+        });
+        self.judge(&Workload::new(kind, &Node::from(&named)), None, request, facts, Stage::Unread)
+    }
+
     /// Findings that the old object had are only warned about: what was there before must stay changeable.
     fn ratchet(&self, verdicts: &mut [Verdict], before: &[Verdict]) {
         let identities = |verdict: &'_ Verdict| self.digester.identities(&verdict.finding).into_owned();
         let known: HashSet<_> = before.iter().flat_map(identities).collect();
-        for verdict in verdicts.iter_mut().filter(|verdict| verdict.action == Action::Deny) {
-            if self.digester.identities(&verdict.finding).iter().all(|identity| known.contains(identity)) {
-                verdict.action = Action::Warn;
-                verdict.eased = Some(Eased::Ratchet);
-            }
-        }
+        // Of secrets in an old object that was not read to its end nobody can say that they are new.
+        let in_part = before.iter().any(|verdict| verdict.finding.rule == rules::TOO_LARGE);
+        ease(verdicts, |finding| {
+            (in_part && rules::finds_secrets(finding.rule))
+                || self.digester.identities(finding).iter().all(|identity| known.contains(identity))
+        });
     }
 
     fn author(&self, username: &str) -> Author {
@@ -312,6 +339,16 @@ fn sabotage(pod: &Pod<'_>, editor: &mut Editor<'_>) {
         }
         Some("panic") => panic!("sabotaged"),
         _ => {}
+    }
+}
+
+/// Warns of what would be refused and may have been there before.
+fn ease(verdicts: &mut [Verdict], was_there: impl Fn(&Finding) -> bool) {
+    for verdict in verdicts.iter_mut().filter(|verdict| verdict.action == Action::Deny) {
+        if was_there(&verdict.finding) {
+            verdict.action = Action::Warn;
+            verdict.eased = Some(Eased::Ratchet);
+        }
     }
 }
 

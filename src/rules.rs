@@ -116,6 +116,8 @@ pub struct Search<'t> {
     pub fingerprints: Option<&'t fingerprint::Key>,
     /// Whether any of the policies asks for hashes of passwords.
     pub password_hashes: bool,
+    /// Whether the object has more values than are read, and only its name stands here.
+    pub unread: bool,
 }
 
 /// What a rule may look at.
@@ -157,6 +159,9 @@ impl<'t> Input<'t> {
 pub fn find(id: &str) -> Option<&'static Rule> {
     RULES.iter().find(|rule| rule.id == id).copied()
 }
+
+/// The rule that says of an object that it was not judged to its end.
+pub const TOO_LARGE: &str = too_large_to_judge::RULE.id;
 
 /// Whether the findings of this rule are about the value of a secret.
 pub fn finds_secrets(id: &str) -> bool {

@@ -46,10 +46,18 @@ pub struct Map<'a>(Arc<[Member<'a>]>);
 
 type Member<'a> = (Cow<'a, str>, Node<'a>);
 
-/// The text is not JSON, or is nested deeper than serde_json reads (128 levels).
+/// The text is not JSON, is nested deeper than serde_json reads (128 levels), or has too many values.
 #[derive(Debug, thiserror::Error)]
 #[error("not readable as JSON: {0}")]
 pub struct ReadError(serde_json::Error);
+
+impl ReadError {
+    /// Whether it is JSON, of more values than are read.
+    pub fn is_too_large(&self) -> bool {
+        // A tree takes any JSON: nothing but its own reader has anything against the data.
+        self.0.is_data()
+    }
+}
 
 // === impl Node ===
 
@@ -666,7 +674,10 @@ mod tests {
     fn the_number_of_values_is_bounded() {
         let most = format!("[{}1]", "1,".repeat(MOST_VALUES - 2));
         assert!(Node::read(&most).is_ok());
-        assert!(Node::read(&most.replacen('[', "[1,", 1)).is_err());
+        assert!(Node::read(&most.replacen('[', "[1,", 1)).unwrap_err().is_too_large());
+        assert!(
+            !Node::read("[1,").unwrap_err().is_too_large() && !Node::read(&"[".repeat(200)).unwrap_err().is_too_large()
+        );
     }
 
     #[test]

@@ -80,15 +80,19 @@ impl Outcome {
     }
 
     fn wire_warnings(&self) -> Vec<String> {
-        let verdicts = self.with(Action::Warn).map(|verdict| {
+        let say = |verdict: &Verdict| {
             let why = match verdict.eased {
                 Some(Eased::Ratchet) => " (it was there before)",
                 _ => "",
             };
             format!("[{}] {}{why}", verdict.finding.rule, verdict.finding.sentence())
-        });
-        let count = self.warnings.len() + self.with(Action::Warn).count();
-        let mut warnings: Vec<String> = self.warnings.iter().cloned().chain(verdicts).take(WARNINGS).collect();
+        };
+        // That there may be more than is said comes first, or it would be among what is not said.
+        let (first, others): (Vec<_>, Vec<_>) =
+            self.with(Action::Warn).partition(|verdict| verdict.finding.rule == rules::TOO_LARGE);
+        let count = self.warnings.len() + first.len() + others.len();
+        let texts = first.into_iter().map(say).chain(self.warnings.iter().cloned()).chain(others.into_iter().map(say));
+        let mut warnings: Vec<String> = texts.take(WARNINGS).collect();
         if count > WARNINGS {
             let more = count - (WARNINGS - 1);
             warnings.truncate(WARNINGS - 1);

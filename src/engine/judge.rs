@@ -30,6 +30,8 @@ pub enum Stage {
     Sent,
     /// Everything has been added; this is what will be stored.
     Stored,
+    /// The same, of more values than are read: only its kind and its name are there.
+    Unread,
 }
 
 /// An object and what it is judged by.
@@ -81,6 +83,7 @@ impl<'j> Judged<'j> {
             password_hashes: guards
                 .iter()
                 .any(|guard| guard.rules.iter().any(|rule| rule.check.wants_password_hashes())),
+            unread: self.stage == Stage::Unread,
         };
         let namespace = self.facts.namespace;
         let input = Input::new(*self.workload, projected, &projection.objections, namespace, self.digester, search);
@@ -114,7 +117,8 @@ impl<'j> Judged<'j> {
         let ranges = &self.facts.namespace.limit_ranges;
         let complete = self.workload.is_pod() && self.stage == Stage::Stored;
         if pod.containers().nth(super::MOST_CONTAINERS).is_some() {
-            return Projection::default();
+            let objections = profiles.iter().map(|profile| too_many_containers(pod, profile)).collect();
+            return Projection { objections, ..Projection::default() };
         }
         if profiles.is_empty() && (complete || ranges.is_empty()) {
             return Projection::default();
@@ -129,6 +133,7 @@ impl<'j> Judged<'j> {
             // Nothing more will be added to a pod at this stage, and a warning about it was given before.
             if self.before.is_none() {
                 objections.extend(missing_labels(pod, profiles));
+                objections.extend(missing_volumes(pod, &Pod::new("", editor.tree()), profiles));
             }
             return Projection { tree: None, objections, warnings: Vec::new() };
         }
@@ -244,6 +249,45 @@ fn missing_labels<'p>(pod: &'p Pod<'_>, profiles: &'p [&Profile]) -> impl Iterat
         message: format!("label {key} is missing, and profile {} wants it to be {value}", profile.name),
         fix: format!("set the label {key}={value}: NetworkPolicies select the pod by it"),
     })
+}
+
+/// Volumes of the profiles that a new pod does not have and would get, were it to come again. Only a warning, as above.
+fn missing_volumes(pod: &Pod<'_>, stowed: &Pod<'_>, profiles: &[&Profile]) -> Vec<Objection> {
+    let names = |pod: &Pod<'_>| -> HashSet<String> {
+        let volumes = pod.spec().map(|spec| spec.items("volumes")).unwrap_or_default();
+        volumes.iter().filter_map(|volume| volume.str("name")).map(str::to_owned).collect()
+    };
+    let (has, wants) = (names(pod), names(stowed));
+    let by = profiles.iter().map(|profile| format!("PodProfile/{}", profile.name)).collect::<Vec<_>>().join(", ");
+    let mut missing: Vec<_> = wants.difference(&has).collect();
+    missing.sort_unstable();
+    let objection = |name: &String| Objection {
+        to: ObjectionTo::Volume,
+        by: by.clone(),
+        mild: true,
+        pointer: pod.pointer("/spec/volumes"),
+        subject: Subject { container: None, key: Some(name.clone()) },
+        message: format!("volume {name} is missing, and a scan may find nothing where its sources should be"),
+        fix: "make the pod again: the webhook that adds the volume was not asked, or held its patch back".to_owned(),
+    };
+    missing.into_iter().map(objection).collect()
+}
+
+/// Profiles are applied to no such pod, and none of what they keep would hold of it.
+fn too_many_containers(pod: &Pod<'_>, profile: &Profile) -> Objection {
+    Objection {
+        to: ObjectionTo::Volume,
+        by: format!("PodProfile/{}", profile.name),
+        mild: false,
+        pointer: pod.pointer("/spec"),
+        subject: Subject::default(),
+        message: format!(
+            "more than {} containers, and profile {} adds nothing to a pod of so many",
+            super::MOST_CONTAINERS,
+            profile.name
+        ),
+        fix: "leave containers out, or split the pod".to_owned(),
+    }
 }
 
 /// Verdicts so far; the same finding is kept once, with the strongest action.

@@ -17,8 +17,19 @@ const LISTED: usize = 256;
 pub(super) struct Searched {
     /// Findings of `embedded-secret` and of `weak-credential`, in the order of the document; those that stand for many are last.
     pub(super) findings: Vec<Found>,
-    /// Whether it got to the end of the object.
-    pub(super) complete: bool,
+    /// How much of the object it has read.
+    pub(super) extent: Extent,
+}
+
+/// How much of an object was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// All that there is to read.
+    Whole,
+    /// As much as the budget allows.
+    Part,
+    /// It has more values than are read.
+    Nothing,
 }
 
 /// A finding, and what a rule's parameters may make of it.
@@ -63,10 +74,14 @@ impl Sort {
 
 /// Looks for secrets in an object.
 pub(super) fn search(workload: &Workload<'_>, search: Search<'_>, digester: &Digester) -> Searched {
+    if search.unread {
+        return Searched { findings: Vec::new(), extent: Extent::Nothing };
+    }
     let options = secrets::Options { password_hashes: search.password_hashes, ..secrets::Options::default() };
     let mut collector = Collector { search, digester, findings: Vec::new(), seen: Default::default() };
     let scanned = secrets::scan(workload, &options, &mut |detection| collector.add(&detection));
-    Searched { complete: scanned.complete, findings: collector.finish() }
+    let extent = if scanned.complete { Extent::Whole } else { Extent::Part };
+    Searched { extent, findings: collector.finish() }
 }
 
 struct Collector<'c> {

@@ -286,3 +286,46 @@ fn hashes_that_nobody_minds_hide_no_secret() {
     .validate(&Review::create(file))
     .assert_refused(&["embedded-secret /data/db.password"]);
 }
+
+/// The same of an object that is not even read: not a fault, which `failurePolicy: Ignore` would let pass in silence.
+#[test]
+fn an_object_of_too_many_values_says_so() {
+    let secret = with(good_deployment(), ENV, json!([{"name": "DB_PASSWORD", "value": ONE}]));
+    let args = |count: usize| json!(vec![""; count]);
+    let large = with(secret.clone(), "/spec/template/spec/containers/0/args", args(500_001));
+    shop().validate(&Review::create(secret.clone())).assert_refused(&[&format!("embedded-secret {ENV}/0/value")]);
+    let answer = shop().validate(&Review::create(large.clone()));
+    answer.assert_warned(&["too-large-to-judge "]);
+    assert_eq!(answer.warnings(), ["[too-large-to-judge] more than 500,000 values, which nothing was judged of"]);
+    let strict = guard("{}, too-large-to-judge: {action: Deny}");
+    strict.validate(&Review::create(large.clone())).assert_refused(&["too-large-to-judge "]);
+    // What it had before nobody knows, and it has to be mended somehow.
+    let answer = shop().validate(&Review::update(large.clone(), secret));
+    assert!(answer.allowed() && answer.warnings()[0].contains("(it was there before)"), "{:?}", answer.warnings());
+    let pod = with(scan_pod(), "/spec/containers/0/args", args(500_001));
+    let answer = World::built_in().mutate(&Review::create(pod));
+    assert!(answer.allowed() && answer.outcome.patch.is_empty());
+}
+
+/// Of a secret in an object that was not searched to its end nobody can say that it is new.
+#[test]
+fn an_old_object_beyond_the_budget_can_be_mended() {
+    let text = |repeats: usize| format!("{}password={ONE}\n", "lorem ipsum dolor\n".repeat(repeats));
+    let [old, new] = [500_000, 1_000].map(|repeats| with(config_map("x"), "/data/text", json!(text(repeats))));
+    shop().validate(&Review::create(new.clone())).assert_refused(&["embedded-secret /data/text"]);
+    let answer = shop().validate(&Review::update(old, new));
+    answer.assert_warned(&["embedded-secret /data/text"]);
+}
+
+/// What is not all that could be said comes first.
+#[test]
+fn that_there_may_be_more_is_said_first() {
+    let text = format!("{}{}", "password=changeme\n".repeat(20), "lorem ipsum dolor\n".repeat(500_000));
+    let text = format!("a=1\n{text}");
+    let data = with(with(config_map("x"), "/data/a", json!("x")), "/data/text", json!(text));
+    let data = (0..20).fold(data, |data, index| {
+        with(data, &format!("/data/PASSWORD_{index}"), json!(["changeme", "password"][index % 2]))
+    });
+    let answer = shop().validate(&Review::create(data));
+    assert!(answer.warnings()[0].starts_with("[too-large-to-judge]"), "{:?}", answer.warnings());
+}

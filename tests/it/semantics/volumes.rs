@@ -247,3 +247,33 @@ fn a_mount_inside_a_read_only_one_is_warned_about() {
     let answer = World::built_in().validate(&Review::create(job));
     answer.assert_warned(&["profile-volume /spec/template/spec/containers/0/volumeMounts/0"]);
 }
+
+/// A pod that the mutating webhook was not asked about, or whose patch was held back, would scan nothing and find nothing: it may run,
+/// and it is said.
+#[test]
+fn a_pod_without_its_volume_is_warned_of() {
+    let (stored, _) = admit(scan_pod());
+    World::built_in().validate(&Review::create(stored.clone())).assert_clean();
+    let volumes = stored["spec"]["volumes"].as_array().unwrap().iter();
+    let others: Vec<_> = volumes.filter(|volume| volume["name"] != "supercargo-source").cloned().collect();
+    let answer = World::built_in().validate(&Review::create(with(stored, "/spec/volumes", json!(others))));
+    answer.assert_warned(&["profile-volume /spec/volumes"]);
+    assert!(answer.warnings()[0].contains("volume supercargo-source is missing"), "{:?}", answer.warnings());
+}
+
+/// No profile is applied to a pod of a thousand containers, so nothing that profiles keep would hold of it.
+#[test]
+fn more_containers_than_a_profile_is_applied_to() {
+    let container = json!({"name": "x", "image": "busybox", "resources": {"limits": {"cpu": "1m", "memory": "1Mi"}}});
+    let many = |count: usize| -> Value {
+        (0..count).map(|index| with(container.clone(), "/name", json!(format!("c{index}")))).collect()
+    };
+    let limited = with(scan_pod(), "/spec/containers/0/resources", container["resources"].clone());
+    let (_, answer) = admit(with(limited.clone(), "/spec/initContainers", many(990)));
+    answer.assert_clean();
+    let crowded = with(limited, "/spec/initContainers", many(1_001));
+    let (stored, answer) = admit(crowded.clone());
+    answer.assert_refused(&["profile-volume /spec"]);
+    assert!(stored.pointer("/spec/affinity").is_none());
+    World::built_in().in_namespace("shop").admit(&Review::create(crowded)).1.assert_clean();
+}
