@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use hyper::Request;
-use hyper::body::Incoming;
+use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -45,7 +45,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// Answers requests.
 pub(super) trait Respond: Clone + Send + Sync + 'static {
     /// The answer to one.
-    fn respond(&self, request: Request<Incoming>) -> impl Future<Output = Answer> + Send;
+    fn respond(&self, request: Request<Arriving>) -> impl Future<Output = Answer> + Send;
 }
 
 /// A listener and what stands behind it.
@@ -130,8 +130,9 @@ impl<R: Respond> Conversation<R> {
         let activity = Arc::clone(&self.slot.activity);
         activity.begin(Doing::Idle);
         let (respond, phase) = (self.respond.clone(), self.phase.clone());
-        let service = service_fn(|request| {
+        let service = service_fn(|request: Request<Incoming>| {
             activity.begin(Doing::Work);
+            let request = request.map(|body| Arriving { body, activity: Arc::clone(&activity) });
             let (respond, activity, phase) = (respond.clone(), &activity, &phase);
             async move {
                 let mut answer = respond.respond(request).await;
@@ -169,6 +170,38 @@ impl<R: Respond> Conversation<R> {
         }
         connection.as_mut().graceful_shutdown();
         let _ = timeout(FAREWELL, connection).await;
+    }
+}
+
+/// A body that notices when it has to be waited for.
+pub(super) struct Arriving {
+    body: Incoming,
+    activity: Arc<Activity>,
+}
+
+impl Body for Arriving {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        match (&polled, self.activity.doing()) {
+            (Poll::Pending, Doing::Work) => self.activity.begin(Doing::Body),
+            (Poll::Ready(_), Doing::Body) => self.activity.begin(Doing::Work),
+            _ => {}
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 

@@ -86,7 +86,7 @@ impl Drop for Serve {
 #[tokio::test]
 async fn sigterm_loses_no_request() {
     let (folder, issued) = (TempDir::new().unwrap(), issue());
-    let mut serve = Serve::start(folder.path(), &issued, &["--drain-delay", "4"]);
+    let mut serve = Serve::start(folder.path(), &issued, &["--drain-delay", "4", "--body-timeout", "30"]);
     let client = Client::new(serve.webhook, &[issued.authority.certificate.as_bytes()], None);
     assert_eq!(get(serve.http, "/readyz").await.0, 200);
 
