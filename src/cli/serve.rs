@@ -20,7 +20,7 @@ use crate::server::facts::{Files, Source};
 use crate::server::metrics::Metrics;
 #[cfg(feature = "cluster")]
 use crate::server::metrics::SnapshotGauges;
-use crate::server::{Decider, Drain, Limits, Load, Options, Readiness, Server, Stop, tls};
+use crate::server::{Decider, Drain, Limits, Load, Options, Readiness, Server, Stop, open_files, tls};
 use crate::source::{self, Namespaces};
 
 mod log;
@@ -230,12 +230,28 @@ async fn serve(arguments: Arguments, large: usize) -> anyhow::Result<()> {
     let policies = Arc::new(ArcSwap::from_pointee(policies));
     let (facts, watches) = facts(&arguments, &policies, &mut readiness).await?;
     let decider = Decider { judge, policies, facts };
-    let mut server = Server::bind(options(arguments, large), decider, readiness).await?;
+    let mut options = options(arguments, large);
+    fit(&mut options.limits, open_files::raise());
+    let mut server = Server::bind(options, decider, readiness).await?;
     for (name, start) in watches {
         let watch = start(server.metrics());
         server.supervise(name, watch);
     }
     server.run(stop).await
+}
+
+/// No more connections than the process may have files.
+fn fit(limits: &mut Limits, files: Option<u64>) {
+    let connections = open_files::fitting(limits.connections, files);
+    if connections < limits.connections {
+        tracing::warn!(
+            connections,
+            wanted = limits.connections,
+            files,
+            "fewer connections than --max-connections: the process may not open more files (ulimit -n)"
+        );
+        limits.connections = connections;
+    }
 }
 
 fn options(arguments: Arguments, large: usize) -> Options {

@@ -1,14 +1,14 @@
 //! The socket: accept, TLS, HTTP/1.1, and the end of each connection.
 //!
 //! Knows bytes and time, not what is asked. Nothing that a client does or leaves undone holds a place for ever, and no error
-//! of `accept` ends the loop: when file descriptors run out, those that are open finish and give theirs back.
+//! of `accept` ends the loop: when file descriptors run out, the quiet give theirs back.
 
 use std::convert::Infallible;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hyper::Request;
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
@@ -37,7 +37,10 @@ const BUFFER: usize = 32 << 10;
 const RECORD: usize = (16 << 10) + 256;
 
 /// After an error that is not the client's, such as running out of file descriptors.
-const BREATH: Duration = Duration::from_millis(100);
+const BREATH: Duration = Duration::from_millis(20);
+
+/// Such errors are logged this often at most.
+const SAID: Duration = Duration::from_secs(1);
 
 /// What a connection that has to go may take to write what it has.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -54,6 +57,8 @@ pub(super) struct Acceptor<R> {
     /// `None` speaks plain HTTP.
     pub tls: Option<Arc<Tls>>,
     pub connections: Arc<Connections>,
+    /// Where most of the process's connections are: a quiet one of them gives way when there is no file descriptor left.
+    pub most: Arc<Connections>,
     pub respond: R,
     pub phase: watch::Receiver<Phase>,
     pub metrics: Arc<Metrics>,
@@ -64,6 +69,7 @@ impl<R: Respond> Acceptor<R> {
     pub async fn run(self) {
         let mut phase = self.phase.clone();
         let mut closing = pin!(closing(&mut phase));
+        let mut said: Option<Instant> = None;
         loop {
             let accepted = tokio::select! {
                 biased;
@@ -79,7 +85,11 @@ impl<R: Respond> Acceptor<R> {
                 }
                 Err(error) if is_the_clients(&error) => {}
                 Err(error) => {
-                    tracing::error!("cannot accept connections for the moment: {error}");
+                    if said.is_none_or(|said| said.elapsed() > SAID) {
+                        said = Some(Instant::now());
+                        tracing::error!("cannot accept connections for the moment: {error}");
+                    }
+                    self.most.relieve();
                     tokio::time::sleep(BREATH).await;
                 }
             }

@@ -162,6 +162,11 @@ impl Connections {
         Some(Slot { number, activity, connections: Arc::clone(self), _open: open })
     }
 
+    /// Sends a quiet one away, as what it holds is needed.
+    pub fn relieve(&self) {
+        self.make_room(&mut self.table(), "files", |_| true);
+    }
+
     /// Sends the one away that has been quiet for longest. Going through the table costs microseconds, and only when it is full.
     fn make_room(&self, table: &mut Table, limit: &'static str, among: impl Fn(&Activity) -> bool) -> Option<()> {
         self.metrics.refused(limit);
@@ -266,6 +271,18 @@ mod tests {
         // The place was given away once: its former holder must not free it a second time.
         drop(idle);
         assert_eq!(connections.count(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_quiet_one_gives_its_file_descriptor_back() {
+        let connections = connections(Duration::ZERO);
+        let busy = connections.admit(peer(1)).unwrap();
+        busy.activity.begin(Doing::Work);
+        let idle = connections.admit(peer(2)).unwrap();
+        connections.relieve();
+        idle.activity.must_give_way().await;
+        connections.relieve();
+        assert_eq!(connections.count(), 1);
     }
 
     #[tokio::test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 use super::client::{Client, PATIENCE, eventually, metric};
@@ -135,6 +135,18 @@ async fn bodies_that_stand_still_keep_nobody_out() {
         .await;
     }
     assert_eq!(metric(server.http, r#"supercargo_faults_total{reason="overloaded"}"#).await, 0);
+}
+
+#[tokio::test]
+async fn one_pod_cannot_keep_the_kubelet_out() {
+    let server = start(engine(), |options| options.limits.quiet = PATIENCE).await;
+    let mut flood = Vec::new();
+    for _ in 0..100 {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+        flood.push(socket.connect(server.http).await.unwrap());
+    }
+    assert_eq!(super::client::get(server.http, "/healthz").await.0, 200);
 }
 
 #[tokio::test]

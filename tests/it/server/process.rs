@@ -25,8 +25,19 @@ pub struct Serve {
 
 impl Serve {
     pub fn start(folder: &Path, issued: &Issued, more: &[&str]) -> Serve {
+        Serve::start_by(Command::new(env!("CARGO_BIN_EXE_supercargo")), folder, issued, more)
+    }
+
+    /// By a shell that sets limits of open files first.
+    fn start_limited(ulimit: &str, folder: &Path, issued: &Issued) -> Serve {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!(r#"{ulimit}; exec "$0" "$@""#), env!("CARGO_BIN_EXE_supercargo")]);
+        Serve::start_by(shell, folder, issued, &[])
+    }
+
+    fn start_by(mut command: Command, folder: &Path, issued: &Issued, more: &[&str]) -> Serve {
         write_pair(folder, &issued.server);
-        let mut child = Command::new(env!("CARGO_BIN_EXE_supercargo"))
+        let mut child = command
             .args(["serve", "--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--tls-cert"])
             .arg(folder.join("tls.crt"))
             .arg("--tls-key")
@@ -113,6 +124,30 @@ async fn sigterm_loses_no_request() {
     let (code, log) = serve.ended().await;
     assert_eq!(code, Some(0), "{log}");
     assert!(log.contains("draining") && log.contains("closing") && log.contains("stopped"), "{log}");
+}
+
+#[tokio::test]
+async fn the_limit_of_open_files_is_raised() {
+    let (folder, issued) = (TempDir::new().unwrap(), issue());
+    let serve = Serve::start_limited("ulimit -S -n 64", folder.path(), &issued);
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", serve.child.id())).unwrap();
+    let files = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
+    let (soft, hard) = files.trim().split_once(' ').unwrap();
+    assert_eq!(soft, hard.split_whitespace().next().unwrap());
+}
+
+#[tokio::test]
+async fn idle_connections_leave_files_for_the_kubelet() {
+    let (folder, issued) = (TempDir::new().unwrap(), issue());
+    let serve = Serve::start_limited("ulimit -n 128", folder.path(), &issued);
+    let mut idle = Vec::new();
+    for _ in 0..200 {
+        idle.push(tokio::net::TcpStream::connect(serve.webhook).await.unwrap());
+    }
+    assert_eq!(get(serve.http, "/healthz").await.0, 200);
+    let log = serve.log.lock().unwrap().clone();
+    assert!(log.contains("fewer connections than --max-connections"), "{log}");
+    assert!(!log.contains("cannot accept"), "{log}");
 }
 
 #[tokio::test]
