@@ -24,9 +24,10 @@ use tokio_rustls::TlsAcceptor;
 
 use super::Answer;
 use super::connections::{Activity, Connections, Doing, Slot};
+use super::expiry;
 use super::lifecycle::Phase;
 use super::metrics::Metrics;
-use super::tls::Tls;
+use super::tls::{Admitted, Tls};
 
 /// Heads are a few hundred bytes, and bodies are taken out piece by piece: a larger buffer would only be held longer. A TLS
 /// record is 16 KiB.
@@ -103,8 +104,8 @@ impl<R: Respond> Acceptor<R> {
         tokio::spawn(async move {
             // Answers are one small write each; waiting to fill a packet only delays them.
             let _ = stream.set_nodelay(true);
-            let Some(config) = tls else {
-                return Conversation { slot, limits, respond, phase }.hold(stream).await;
+            let Some((config, admitted)) = tls else {
+                return Conversation { slot, limits, respond, phase, leave: None }.hold(stream).await;
             };
             let stream = BufReader::with_capacity(RECORD, stream);
             let handshake = timeout(limits.handshake, TlsAcceptor::from(config).accept(stream));
@@ -113,7 +114,11 @@ impl<R: Respond> Acceptor<R> {
                 () = slot.activity.must_give_way() => return,
             };
             match shaken {
-                Ok(Ok(stream)) => Conversation { slot, limits, respond, phase }.hold(stream).await,
+                Ok(Ok(stream)) => {
+                    let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+                    let leave = shown.map(|shown| Leave { admitted, end: expiry::end(shown) });
+                    Conversation { slot, limits, respond, phase, leave }.hold(stream).await;
+                }
                 Ok(Err(error)) => {
                     metrics.handshake_failed("tls");
                     tracing::debug!("TLS handshake failed: {error}");
@@ -130,6 +135,14 @@ struct Conversation<R> {
     limits: super::Limits,
     respond: R,
     phase: watch::Receiver<Phase>,
+    leave: Option<Leave>,
+}
+
+/// For how long a client that had to show a certificate may stay.
+struct Leave {
+    admitted: Admitted,
+    /// In Unix seconds.
+    end: Option<u64>,
 }
 
 impl<R: Respond> Conversation<R> {
@@ -164,18 +177,27 @@ impl<R: Respond> Conversation<R> {
         let mut connection = pin!(connection);
 
         let mut ticks = tokio::time::interval((self.limits.header / 2).max(Duration::from_millis(1)));
+        let end = self.leave.as_ref().and_then(|leave| leave.end);
         let mut closing = pin!(closing(&mut self.phase));
+        let mut withdrawn = pin!(withdrawn(self.leave.as_mut()));
         let mut asked = false;
         loop {
             tokio::select! {
                 // Errors are the client's: it went away, or spoke something else than HTTP and was told so.
                 _ = connection.as_mut() => return,
                 () = activity.must_give_way() => break,
-                () = &mut closing, if !asked => {
-                    asked = true;
-                    connection.as_mut().graceful_shutdown();
+                () = &mut closing, if !asked => asked = true,
+                () = &mut withdrawn, if !asked => asked = true,
+                _ = ticks.tick() => {
+                    if activity.overdue(&self.limits) {
+                        break;
+                    }
+                    asked |= end.is_some_and(|end| end < expiry::now());
                 }
-                _ = ticks.tick() => if activity.overdue(&self.limits) { break },
+            }
+            if asked {
+                // What is being answered is finished; asking again changes nothing.
+                connection.as_mut().graceful_shutdown();
             }
         }
         connection.as_mut().graceful_shutdown();
@@ -265,6 +287,14 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
 /// Resolves when the server closes, or when nobody is left to say so.
 async fn closing(phase: &mut watch::Receiver<Phase>) {
     let _ = phase.wait_for(|phase| *phase == Phase::Closing).await;
+}
+
+/// Resolves when the client CA is no longer the one that let the client in.
+async fn withdrawn(leave: Option<&mut Leave>) {
+    match leave {
+        Some(leave) => leave.admitted.withdrawn().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// The connection was gone before it was accepted.

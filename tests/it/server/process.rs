@@ -151,6 +151,16 @@ async fn idle_connections_leave_files_for_the_kubelet() {
 }
 
 #[tokio::test]
+async fn a_certificate_that_is_over_is_named_in_the_log() {
+    let folder = TempDir::new().unwrap();
+    let long_ago = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(24 * 400);
+    let issued = supercargo::pki::issue(&[], long_ago, 1).unwrap();
+    let serve = Serve::start(folder.path(), &issued, &[]);
+    let log = async || serve.log.lock().unwrap().contains("has expired");
+    eventually("the log says so", log).await;
+}
+
+#[tokio::test]
 async fn a_second_signal_ends_it_at_once() {
     let (folder, issued) = (TempDir::new().unwrap(), issue());
     let mut serve = Serve::start(folder.path(), &issued, &["--drain-delay", "3600"]);
