@@ -20,6 +20,9 @@ const PLACES: usize = 16;
 
 type Labels = BTreeMap<String, String>;
 
+/// What is being asked, each with an answer to come.
+type Names = HashMap<String, Arc<OnceCell<Result<Labels, Missing>>>>;
+
 /// Why nothing is known of a namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Missing {
@@ -33,7 +36,7 @@ pub enum Missing {
 pub(super) struct Asking {
     client: Client,
     places: Semaphore,
-    names: Mutex<HashMap<String, Arc<OnceCell<Result<Labels, Missing>>>>>,
+    names: Mutex<Names>,
 }
 
 /// Somebody who waits for an answer. The last one to leave takes the answer along: the watch will bring it, or has just taken it away.
@@ -76,7 +79,7 @@ impl Asking {
         Waiting { asking: self, name, answer }
     }
 
-    fn names(&self) -> MutexGuard<'_, HashMap<String, Arc<OnceCell<Result<Labels, Missing>>>>> {
+    fn names(&self) -> MutexGuard<'_, Names> {
         // Nothing in here can panic half-way through a change.
         self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }

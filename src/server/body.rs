@@ -411,7 +411,9 @@ mod tests {
             readings.push(tokio::spawn(async move { budget.read(pin!(body), soon(), &metrics).await.map(drop) }));
         }
         for _ in 0..sizes / FREE {
-            senders.iter().for_each(|sender| sender.send(spaces(FREE)).unwrap());
+            for sender in &senders {
+                sender.send(spaces(FREE)).unwrap();
+            }
             tokio::task::yield_now().await;
         }
         for reading in readings {
