@@ -9,6 +9,7 @@ use anyhow::Context;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 
+mod asking;
 pub mod batch;
 pub mod explain;
 pub mod facts;

@@ -58,7 +58,7 @@ impl Problems {
 
     /// The name of a volume or container: a DNS label.
     pub fn part_name(&mut self, at: &str, name: &str) {
-        if !is_domain(name) || name.contains('.') || name.len() > 63 {
+        if !is_dns_label(name) {
             self.add(at, format!("{name:?} is no valid name: write at most 63 lower-case letters, digits and '-', beginning and ending with a letter or digit"));
         }
     }
@@ -89,6 +89,11 @@ fn is_label_part(text: &str) -> bool {
     let ends = text.bytes().next().is_none_or(|b| b.is_ascii_alphanumeric())
         && text.bytes().last().is_none_or(|b| b.is_ascii_alphanumeric());
     text.len() <= 63 && ends && text.bytes().all(inner)
+}
+
+/// A DNS label (RFC 1123), as the names of namespaces, volumes and containers are.
+pub fn is_dns_label(text: &str) -> bool {
+    text.len() <= 63 && !text.contains('.') && is_domain(text)
 }
 
 /// A DNS subdomain, as the domain of a label key has to be.

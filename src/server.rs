@@ -24,6 +24,7 @@ mod fault;
 mod health;
 mod lifecycle;
 pub mod metrics;
+pub mod open_files;
 mod record;
 mod router;
 pub mod tls;
@@ -39,8 +40,9 @@ pub use webhook::{Door, Judge, Load, Webhook};
 /// What every request gets.
 pub type Answer = axum::response::Response;
 
-/// The kubelet and Prometheus need a handful of connections.
+/// The kubelet and Prometheus need a handful of connections each, and nobody gets so many that others find none.
 const HEALTH_CONNECTIONS: usize = 64;
+const HEALTH_CONNECTIONS_PER_PEER: usize = 16;
 
 /// Where to listen, and within which limits.
 #[derive(Clone, Debug)]
@@ -103,6 +105,7 @@ impl Server {
             listener: webhook_listener,
             tls: Some(Arc::clone(&tls)),
             connections: Arc::clone(&connections),
+            most: Arc::clone(&connections),
             respond: router::webhook(&Arc::new(webhook)),
             phase: phase.subscribe(),
             metrics: Arc::clone(&metrics),
@@ -112,9 +115,10 @@ impl Server {
             listener: http_listener,
             tls: None,
             connections: connections::Connections::new(
-                Limits { connections: HEALTH_CONNECTIONS, per_peer: HEALTH_CONNECTIONS, ..options.limits },
+                Limits { connections: HEALTH_CONNECTIONS, per_peer: HEALTH_CONNECTIONS_PER_PEER, ..options.limits },
                 Arc::default(),
             ),
+            most: Arc::clone(&connections),
             respond: router::health(&Arc::new(health)),
             phase: http_phase.subscribe(),
             metrics: Arc::default(),

@@ -20,7 +20,7 @@ use crate::server::facts::{Files, Source};
 use crate::server::metrics::Metrics;
 #[cfg(feature = "cluster")]
 use crate::server::metrics::SnapshotGauges;
-use crate::server::{Decider, Drain, Limits, Load, Options, Readiness, Server, Stop, tls};
+use crate::server::{Decider, Drain, Limits, Load, Options, Readiness, Server, Stop, open_files, tls};
 use crate::source::{self, Namespaces};
 
 mod log;
@@ -133,9 +133,13 @@ pub struct Arguments {
     #[arg(long, value_name = "N", env = "SUPERCARGO_MAX_CONNECTIONS_PER_PEER", default_value = "1024")]
     max_connections_per_peer: usize,
 
-    /// Requests that are read and judged at the same time; more wait until their deadline
+    /// Requests that are judged at the same time; more wait until their deadline
     #[arg(long, value_name = "N", env = "SUPERCARGO_MAX_REQUESTS", default_value = "512")]
     max_requests: usize,
+
+    /// How long a body may stand still while it is read; on the whole it must come with 64 KiB a second
+    #[arg(long, value_name = "SECONDS", env = "SUPERCARGO_BODY_TIMEOUT", value_parser = seconds, default_value = "1")]
+    body_timeout: Duration,
 
     /// MiB that the bodies of large reviews (above 256 KiB) may take together; more wait, and a larger one is read alone
     #[arg(long, value_name = "MIB", env = "SUPERCARGO_MAX_BODIES_MIB", default_value = "4")]
@@ -226,12 +230,28 @@ async fn serve(arguments: Arguments, large: usize) -> anyhow::Result<()> {
     let policies = Arc::new(ArcSwap::from_pointee(policies));
     let (facts, watches) = facts(&arguments, &policies, &mut readiness).await?;
     let decider = Decider { judge, policies, facts };
-    let mut server = Server::bind(options(arguments, large), decider, readiness).await?;
+    let mut options = options(arguments, large);
+    fit(&mut options.limits, open_files::raise());
+    let mut server = Server::bind(options, decider, readiness).await?;
     for (name, start) in watches {
         let watch = start(server.metrics());
         server.supervise(name, watch);
     }
     server.run(stop).await
+}
+
+/// No more connections than the process may have files.
+fn fit(limits: &mut Limits, files: Option<u64>) {
+    let connections = open_files::fitting(limits.connections, files);
+    if connections < limits.connections {
+        tracing::warn!(
+            connections,
+            wanted = limits.connections,
+            files,
+            "fewer connections than --max-connections: the process may not open more files (ulimit -n)"
+        );
+        limits.connections = connections;
+    }
 }
 
 fn options(arguments: Arguments, large: usize) -> Options {
@@ -251,6 +271,8 @@ fn options(arguments: Arguments, large: usize) -> Options {
         },
         load: Load {
             requests: arguments.max_requests,
+            // Nothing comes in no time, and beyond any deadline it bounds nothing.
+            body_timeout: arguments.body_timeout.clamp(Duration::from_millis(10), Duration::from_secs(60)),
             body_bytes: arguments.max_bodies_mib.saturating_mul(1 << 20),
             large,
         },

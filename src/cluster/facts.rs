@@ -4,7 +4,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use std::time::Duration;
 
 use futures::{Stream, StreamExt, pin_mut};
 use k8s_openapi::api::core::v1;
@@ -13,17 +12,16 @@ use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, ResourceExt};
 use tokio::sync::{Notify, watch};
 
+use super::asking::Asking;
+pub use super::asking::Missing;
 use super::index::{Affinity, Entry, Index, Kept};
 use crate::facts::{Claim, Namespace};
 use crate::tree::Node;
 use crate::workload::LimitRange;
 
-/// A tenth of the shortest timeout that we register with: whoever waits for this has time left to be judged.
-const LIVE: Duration = Duration::from_millis(200);
-
 /// What is known of the cluster's namespaces, and whom to ask about the others.
 pub struct View {
-    client: Client,
+    asking: Asking,
     index: RwLock<Index>,
     listed: watch::Sender<bool>,
 }
@@ -34,8 +32,8 @@ impl View {
         client: Client,
         opened: impl FnOnce() + Send + 'static,
     ) -> (Arc<View>, impl Future<Output = ()> + Send + 'static) {
-        let view =
-            Arc::new(View { client: client.clone(), index: RwLock::default(), listed: watch::Sender::default() });
+        let asking = Asking::new(client.clone());
+        let view = Arc::new(View { asking, index: RwLock::default(), listed: watch::Sender::default() });
         let task = {
             let view = Arc::clone(&view);
             async move {
@@ -68,28 +66,16 @@ impl View {
         (view, task)
     }
 
-    /// What is known of a namespace; asks the API server when that is nothing. `None` when it does not answer in time, or
-    /// has no such namespace.
-    pub async fn namespace(&self, name: &str) -> Option<Arc<Namespace>> {
+    /// What is known of a namespace; asks the API server when that is nothing.
+    pub async fn namespace(&self, name: &str) -> Result<Arc<Namespace>, Missing> {
         if name.is_empty() {
-            return Some(Arc::default());
+            return Ok(Arc::default());
         }
         if let Some(known) = self.known(name) {
-            return Some(known);
+            return Ok(known);
         }
-        let api = Api::<v1::Namespace>::all(self.client.clone());
-        match tokio::time::timeout(LIVE, api.get_metadata_opt(name)).await {
-            // Not kept: the watch will bring it, or has just taken it away.
-            Ok(Ok(found)) => {
-                let labels = found?.metadata.labels.unwrap_or_default();
-                Some(Arc::new(self.read().make(name, labels)))
-            }
-            Ok(Err(error)) => {
-                tracing::warn!("cannot ask for a namespace that is not known yet: {error}");
-                None
-            }
-            Err(_) => None,
-        }
+        let labels = self.asking.labels(name).await?;
+        Ok(Arc::new(self.read().make(name, labels)))
     }
 
     /// What is known of a namespace, without asking anybody.

@@ -1,17 +1,17 @@
 //! The socket: accept, TLS, HTTP/1.1, and the end of each connection.
 //!
 //! Knows bytes and time, not what is asked. Nothing that a client does or leaves undone holds a place for ever, and no error
-//! of `accept` ends the loop: when file descriptors run out, those that are open finish and give theirs back.
+//! of `accept` ends the loop: when file descriptors run out, the quiet give theirs back.
 
 use std::convert::Infallible;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hyper::Request;
-use hyper::body::Incoming;
+use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -24,9 +24,10 @@ use tokio_rustls::TlsAcceptor;
 
 use super::Answer;
 use super::connections::{Activity, Connections, Doing, Slot};
+use super::expiry;
 use super::lifecycle::Phase;
 use super::metrics::Metrics;
-use super::tls::Tls;
+use super::tls::{Admitted, Tls};
 
 /// Heads are a few hundred bytes, and bodies are taken out piece by piece: a larger buffer would only be held longer. A TLS
 /// record is 16 KiB.
@@ -37,7 +38,10 @@ const BUFFER: usize = 32 << 10;
 const RECORD: usize = (16 << 10) + 256;
 
 /// After an error that is not the client's, such as running out of file descriptors.
-const BREATH: Duration = Duration::from_millis(100);
+const BREATH: Duration = Duration::from_millis(20);
+
+/// Such errors are logged this often at most.
+const SAID: Duration = Duration::from_secs(1);
 
 /// What a connection that has to go may take to write what it has.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -45,7 +49,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// Answers requests.
 pub(super) trait Respond: Clone + Send + Sync + 'static {
     /// The answer to one.
-    fn respond(&self, request: Request<Incoming>) -> impl Future<Output = Answer> + Send;
+    fn respond(&self, request: Request<Arriving>) -> impl Future<Output = Answer> + Send;
 }
 
 /// A listener and what stands behind it.
@@ -54,6 +58,8 @@ pub(super) struct Acceptor<R> {
     /// `None` speaks plain HTTP.
     pub tls: Option<Arc<Tls>>,
     pub connections: Arc<Connections>,
+    /// Where most of the process's connections are: a quiet one of them gives way when there is no file descriptor left.
+    pub most: Arc<Connections>,
     pub respond: R,
     pub phase: watch::Receiver<Phase>,
     pub metrics: Arc<Metrics>,
@@ -64,6 +70,7 @@ impl<R: Respond> Acceptor<R> {
     pub async fn run(self) {
         let mut phase = self.phase.clone();
         let mut closing = pin!(closing(&mut phase));
+        let mut said: Option<Instant> = None;
         loop {
             let accepted = tokio::select! {
                 biased;
@@ -79,7 +86,11 @@ impl<R: Respond> Acceptor<R> {
                 }
                 Err(error) if is_the_clients(&error) => {}
                 Err(error) => {
-                    tracing::error!("cannot accept connections for the moment: {error}");
+                    if said.is_none_or(|said| said.elapsed() > SAID) {
+                        said = Some(Instant::now());
+                        tracing::error!("cannot accept connections for the moment: {error}");
+                    }
+                    self.most.relieve();
                     tokio::time::sleep(BREATH).await;
                 }
             }
@@ -93,8 +104,8 @@ impl<R: Respond> Acceptor<R> {
         tokio::spawn(async move {
             // Answers are one small write each; waiting to fill a packet only delays them.
             let _ = stream.set_nodelay(true);
-            let Some(config) = tls else {
-                return Conversation { slot, limits, respond, phase }.hold(stream).await;
+            let Some((config, admitted)) = tls else {
+                return Conversation { slot, limits, respond, phase, leave: None }.hold(stream).await;
             };
             let stream = BufReader::with_capacity(RECORD, stream);
             let handshake = timeout(limits.handshake, TlsAcceptor::from(config).accept(stream));
@@ -103,7 +114,11 @@ impl<R: Respond> Acceptor<R> {
                 () = slot.activity.must_give_way() => return,
             };
             match shaken {
-                Ok(Ok(stream)) => Conversation { slot, limits, respond, phase }.hold(stream).await,
+                Ok(Ok(stream)) => {
+                    let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+                    let leave = shown.map(|shown| Leave { admitted, end: expiry::end(shown) });
+                    Conversation { slot, limits, respond, phase, leave }.hold(stream).await;
+                }
                 Ok(Err(error)) => {
                     metrics.handshake_failed("tls");
                     tracing::debug!("TLS handshake failed: {error}");
@@ -120,6 +135,14 @@ struct Conversation<R> {
     limits: super::Limits,
     respond: R,
     phase: watch::Receiver<Phase>,
+    leave: Option<Leave>,
+}
+
+/// For how long a client that had to show a certificate may stay.
+struct Leave {
+    admitted: Admitted,
+    /// In Unix seconds.
+    end: Option<u64>,
 }
 
 impl<R: Respond> Conversation<R> {
@@ -130,8 +153,9 @@ impl<R: Respond> Conversation<R> {
         let activity = Arc::clone(&self.slot.activity);
         activity.begin(Doing::Idle);
         let (respond, phase) = (self.respond.clone(), self.phase.clone());
-        let service = service_fn(|request| {
+        let service = service_fn(|request: Request<Incoming>| {
             activity.begin(Doing::Work);
+            let request = request.map(|body| Arriving { body, activity: Arc::clone(&activity) });
             let (respond, activity, phase) = (respond.clone(), &activity, &phase);
             async move {
                 let mut answer = respond.respond(request).await;
@@ -153,22 +177,63 @@ impl<R: Respond> Conversation<R> {
         let mut connection = pin!(connection);
 
         let mut ticks = tokio::time::interval((self.limits.header / 2).max(Duration::from_millis(1)));
+        let end = self.leave.as_ref().and_then(|leave| leave.end);
         let mut closing = pin!(closing(&mut self.phase));
+        let mut withdrawn = pin!(withdrawn(self.leave.as_mut()));
         let mut asked = false;
         loop {
             tokio::select! {
                 // Errors are the client's: it went away, or spoke something else than HTTP and was told so.
                 _ = connection.as_mut() => return,
                 () = activity.must_give_way() => break,
-                () = &mut closing, if !asked => {
-                    asked = true;
-                    connection.as_mut().graceful_shutdown();
+                () = &mut closing, if !asked => asked = true,
+                () = &mut withdrawn, if !asked => asked = true,
+                _ = ticks.tick() => {
+                    if activity.overdue(&self.limits) {
+                        break;
+                    }
+                    asked |= end.is_some_and(|end| end < expiry::now());
                 }
-                _ = ticks.tick() => if activity.overdue(&self.limits) { break },
+            }
+            if asked {
+                // What is being answered is finished; asking again changes nothing.
+                connection.as_mut().graceful_shutdown();
             }
         }
         connection.as_mut().graceful_shutdown();
         let _ = timeout(FAREWELL, connection).await;
+    }
+}
+
+/// A body that notices when it has to be waited for.
+pub(super) struct Arriving {
+    body: Incoming,
+    activity: Arc<Activity>,
+}
+
+impl Body for Arriving {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        match (&polled, self.activity.doing()) {
+            (Poll::Pending, Doing::Work) => self.activity.begin(Doing::Body),
+            (Poll::Ready(_), Doing::Body) => self.activity.begin(Doing::Work),
+            _ => {}
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 
@@ -222,6 +287,14 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
 /// Resolves when the server closes, or when nobody is left to say so.
 async fn closing(phase: &mut watch::Receiver<Phase>) {
     let _ = phase.wait_for(|phase| *phase == Phase::Closing).await;
+}
+
+/// Resolves when the client CA is no longer the one that let the client in.
+async fn withdrawn(leave: Option<&mut Leave>) {
+    match leave {
+        Some(leave) => leave.admitted.withdrawn().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// The connection was gone before it was accepted.

@@ -1,7 +1,8 @@
 //! Which connections are open and what each is doing.
 //!
 //! Owns the limits: how many in all and from one peer, and who has to go when a newcomer finds no room. A connection that has
-//! been quiet for a while gives way, a busy one never does, so that a flood of idle or half-open ones cannot lock others out.
+//! been quiet for a while gives way, a busy one never does, so that a flood of idle or half-open ones, or of bodies that stop
+//! half-way, cannot lock others out.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -54,6 +55,8 @@ pub(super) enum Doing {
     Idle,
     /// The head of a request has begun to arrive.
     Head,
+    /// More of a request's body has to come.
+    Body,
     /// A request is being answered.
     Work,
 }
@@ -62,7 +65,7 @@ pub(super) enum Doing {
 pub(super) struct Activity {
     peer: IpAddr,
     epoch: Instant,
-    /// Milliseconds since `epoch` when it began to do what it does, times four, plus what that is.
+    /// Milliseconds since `epoch` when it began to do what it does, times eight, plus what that is.
     doing: AtomicU64,
     give_way: Notify,
 }
@@ -94,23 +97,24 @@ pub(super) struct Slot {
 impl Activity {
     /// It begins to do something else.
     pub fn begin(&self, doing: Doing) {
-        let millis = u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(u64::MAX >> 2);
-        self.doing.store(millis << 2 | doing as u64, Ordering::Relaxed);
+        let millis = u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(u64::MAX >> 3);
+        self.doing.store(millis << 3 | doing as u64, Ordering::Relaxed);
     }
 
     /// What it does.
     pub fn doing(&self) -> Doing {
-        match self.doing.load(Ordering::Relaxed) & 3 {
+        match self.doing.load(Ordering::Relaxed) & 7 {
             0 => Doing::Handshake,
             1 => Doing::Idle,
             2 => Doing::Head,
+            3 => Doing::Body,
             _ => Doing::Work,
         }
     }
 
     /// For how long it has been doing it.
     fn lasts(&self) -> Duration {
-        let since = Duration::from_millis(self.doing.load(Ordering::Relaxed) >> 2);
+        let since = Duration::from_millis(self.doing.load(Ordering::Relaxed) >> 3);
         self.epoch.elapsed().saturating_sub(since)
     }
 
@@ -120,8 +124,8 @@ impl Activity {
             Doing::Handshake => self.lasts() > limits.handshake,
             Doing::Idle => self.lasts() > limits.idle,
             Doing::Head => self.lasts() > limits.header,
-            // The request has its own deadline.
-            Doing::Work => false,
+            // The request has its own deadline, and its body another.
+            Doing::Body | Doing::Work => false,
         }
     }
 
@@ -156,6 +160,11 @@ impl Connections {
         table.open.insert(number, Arc::clone(&activity));
         let open = Held::new(&self.metrics.connections_open, 1);
         Some(Slot { number, activity, connections: Arc::clone(self), _open: open })
+    }
+
+    /// Sends a quiet one away, as what it holds is needed.
+    pub fn relieve(&self) {
+        self.make_room(&mut self.table(), "files", |_| true);
     }
 
     /// Sends the one away that has been quiet for longest. Going through the table costs microseconds, and only when it is full.
@@ -254,9 +263,26 @@ mod tests {
         assert_eq!(connections.count(), 2);
         newcomer.activity.begin(Doing::Work);
         assert!(connections.admit(peer(1)).is_none());
+        // Its body stands still.
+        newcomer.activity.begin(Doing::Body);
+        let next = connections.admit(peer(1)).unwrap();
+        next.activity.begin(Doing::Work);
+        drop(newcomer);
         // The place was given away once: its former holder must not free it a second time.
         drop(idle);
         assert_eq!(connections.count(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_quiet_one_gives_its_file_descriptor_back() {
+        let connections = connections(Duration::ZERO);
+        let busy = connections.admit(peer(1)).unwrap();
+        busy.activity.begin(Doing::Work);
+        let idle = connections.admit(peer(2)).unwrap();
+        connections.relieve();
+        idle.activity.must_give_way().await;
+        connections.relieve();
+        assert_eq!(connections.count(), 1);
     }
 
     #[tokio::test]

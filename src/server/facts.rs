@@ -12,6 +12,9 @@ use crate::packing::View;
 /// Why nothing is known of a namespace.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum FactsError {
+    /// The API server says so, or it cannot be the name of one.
+    #[error("namespace {0} does not exist: create it first, or look at its name")]
+    Absent(String),
     /// It was created a moment ago, and the API server did not say more in time.
     #[error("namespace {0} is not known yet, and the API server did not answer in time: try again")]
     Unknown(String),
@@ -46,7 +49,7 @@ impl Source {
             Source::Files(files) => Ok(files.namespace(name)),
             #[cfg(feature = "cluster")]
             Source::Cluster { namespaces, .. } => {
-                namespaces.namespace(name).await.ok_or_else(|| FactsError::Unknown(clip(name)))
+                namespaces.namespace(name).await.map_err(|missing| FactsError::of(missing, name))
             }
         }
     }
@@ -67,6 +70,17 @@ impl Source {
         }
         let _ = now;
         decide(None)
+    }
+}
+
+#[cfg(feature = "cluster")]
+impl FactsError {
+    fn of(missing: crate::cluster::facts::Missing, name: &str) -> FactsError {
+        use crate::cluster::facts::Missing;
+        match missing {
+            Missing::Absent => FactsError::Absent(clip(name)),
+            Missing::Unanswered => FactsError::Unknown(clip(name)),
+        }
     }
 }
 

@@ -178,6 +178,13 @@ impl Held {
         gauge.inc_by(amount);
         Held { gauge: gauge.clone(), amount }
     }
+
+    /// Adds more.
+    pub fn grow(&mut self, amount: usize) {
+        let amount = i64::try_from(amount).unwrap_or(i64::MAX);
+        self.gauge.inc_by(amount);
+        self.amount += amount;
+    }
 }
 
 impl Drop for Held {

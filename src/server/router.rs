@@ -5,11 +5,10 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::Request;
 use axum::routing::{any, get};
-use hyper::body::Incoming;
 use tower::ServiceExt;
 
 use super::Answer;
-use super::accept::Respond;
+use super::accept::{Arriving, Respond};
 use super::health::{Health, no_such_path, only_get};
 use super::webhook::{Door, Webhook};
 
@@ -41,7 +40,7 @@ pub(super) fn health(health: &Arc<Health>) -> Router {
 }
 
 impl Respond for Router {
-    async fn respond(&self, request: hyper::Request<Incoming>) -> Answer {
+    async fn respond(&self, request: hyper::Request<Arriving>) -> Answer {
         // A router fails no request: the error is a type without values.
         self.clone().oneshot(request).await.unwrap_or_else(|never| match never {})
     }

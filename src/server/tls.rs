@@ -1,8 +1,8 @@
 //! The certificate that is shown, and the one that is asked for.
 //!
 //! Files are polled and their bytes compared: the kubelet swaps a symlink, which inotify on the file never sees. Files that do
-//! not fit together leave what is in use as it is. Every connection takes the configuration of its own moment, so a swap
-//! disturbs none.
+//! not fit together leave what is in use as it is. Every connection takes the configuration of its own moment, so a new certificate disturbs
+//! none; when the client CA is another one, those that the old one let in end with their next answer.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,8 +14,9 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig, version};
+use tokio::sync::watch;
 
-use super::expiry;
+use super::expiry::{self, Validity};
 use super::metrics::Metrics;
 
 /// A changed pair that does not fit is read once more after this long, before it is called broken: the two files may have
@@ -80,11 +81,28 @@ struct Material {
     client_ca: Option<Vec<u8>>,
 }
 
-/// A configuration that can be served, and when its certificates end.
+/// A configuration that can be served, and when its certificates are valid.
 struct Usable {
     config: Arc<ServerConfig>,
-    certificate_end: Option<u64>,
-    client_ca_end: Option<u64>,
+    certificate: Validity,
+    client_ca: Option<Validity>,
+    /// The bytes of the client CA.
+    trusted: Trusted,
+}
+
+/// Of whom clients must show a certificate.
+type Trusted = Option<Vec<u8>>;
+
+/// Whether the client CA is still the one that let a connection in.
+pub struct Admitted(watch::Receiver<Trusted>);
+
+impl Admitted {
+    /// Resolves when it is another one.
+    pub async fn withdrawn(&mut self) {
+        if self.0.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
 }
 
 /// The configuration in use.
@@ -92,6 +110,7 @@ pub struct Tls {
     files: Files,
     provider: Arc<CryptoProvider>,
     current: ArcSwap<ServerConfig>,
+    trusted: watch::Sender<Trusted>,
     metrics: Arc<Metrics>,
 }
 
@@ -100,16 +119,19 @@ impl Tls {
     pub fn load(files: Files, metrics: Arc<Metrics>) -> Result<(Arc<Tls>, Seen), TlsError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let material = Material::read(&files)?;
-        let usable = material.usable(&files, &provider)?;
+        let mut usable = material.usable(&files, &provider)?;
         let current = ArcSwap::new(Arc::clone(&usable.config));
-        let tls = Arc::new(Tls { files, provider, current, metrics });
+        let (trusted, _) = watch::channel(usable.trusted.take());
+        let tls = Arc::new(Tls { files, provider, current, trusted, metrics });
         tls.announce(&usable);
         Ok((tls, Seen(Some(material))))
     }
 
     /// What a new connection gets.
-    pub fn current(&self) -> Arc<ServerConfig> {
-        self.current.load_full()
+    pub fn current(&self) -> (Arc<ServerConfig>, Admitted) {
+        // In this order: a configuration that is replaced in between is known to be old.
+        let admitted = Admitted(self.trusted.subscribe());
+        (self.current.load_full(), admitted)
     }
 
     /// Follows the files for ever.
@@ -136,6 +158,11 @@ impl Tls {
             Ok(usable) => {
                 self.announce(&usable);
                 self.current.store(usable.config);
+                self.trusted.send_if_modified(|trusted| {
+                    let changed = *trusted != usable.trusted;
+                    *trusted = usable.trusted;
+                    changed
+                });
                 self.metrics.certificate_reloads.inc();
                 tracing::info!("certificate files changed: the new ones are in use");
             }
@@ -164,9 +191,13 @@ impl Tls {
     }
 
     fn announce(&self, usable: &Usable) {
-        for (name, end) in [("server", usable.certificate_end), ("client-ca", usable.client_ca_end)] {
-            if let Some(end) = end {
+        for (name, validity) in [("server", Some(usable.certificate)), ("client-ca", usable.client_ca)] {
+            let Some(validity) = validity else { continue };
+            if let Some(end) = validity.end {
                 self.metrics.certificate_ends(name, end);
+            }
+            if let Some(trouble) = validity.trouble(expiry::now()) {
+                tracing::warn!(certificate = %name, "the certificate in use {trouble}: handshakes will fail");
             }
         }
     }
@@ -191,25 +222,25 @@ impl Material {
         let chain = certificates(&self.certificate, &files.certificate)?;
         // The parser's own error may quote a line of the file.
         let key = PrivateKeyDer::from_pem_slice(&self.key).map_err(|_| TlsError::NoKey(files.key.clone()))?;
-        let certificate_end = chain.first().and_then(expiry::not_after);
+        let certificate = chain.first().map(Validity::of).unwrap_or_default();
         let pair = |error| TlsError::Pair { certificate: files.certificate.clone(), key: files.key.clone(), error };
 
         let builder = ServerConfig::builder_with_provider(Arc::clone(provider))
             .with_protocol_versions(&[&version::TLS13, &version::TLS12])
             .map_err(pair)?;
-        let (builder, client_ca_end) = match (&self.client_ca, &files.client_ca) {
+        let (builder, client_ca) = match (&self.client_ca, &files.client_ca) {
             (Some(bytes), Some(path)) => {
-                let client_ca = |error: String| TlsError::ClientCa { path: path.clone(), error };
+                let unusable = |error: String| TlsError::ClientCa { path: path.clone(), error };
                 let authorities = certificates(bytes, path)?;
-                let end = authorities.iter().filter_map(expiry::not_after).min();
+                let validity = authorities.iter().map(Validity::of).reduce(Validity::and);
                 let mut roots = RootCertStore::empty();
                 for authority in authorities {
-                    roots.add(authority).map_err(|error| client_ca(error.to_string()))?;
+                    roots.add(authority).map_err(|error| unusable(error.to_string()))?;
                 }
                 let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
                     .build()
-                    .map_err(|error| client_ca(error.to_string()))?;
-                (builder.with_client_cert_verifier(verifier), end)
+                    .map_err(|error| unusable(error.to_string()))?;
+                (builder.with_client_cert_verifier(verifier), validity)
             }
             _ => (builder.with_no_client_auth(), None),
         };
@@ -219,7 +250,7 @@ impl Material {
         // Go clients do not resume unless told to, and a resumed session would outlive a client CA that was taken away.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
-        Ok(Usable { config: Arc::new(config), certificate_end, client_ca_end })
+        Ok(Usable { config: Arc::new(config), certificate, client_ca, trusted: self.client_ca.clone() })
     }
 }
 

@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use hyper::body::{Body, Bytes};
@@ -25,6 +26,9 @@ use super::{Answer, deadline, record};
 use crate::engine::{self, Engine, Facts, Outcome};
 use crate::policy::PolicySet;
 use crate::review;
+
+/// A large review that gets its turn with less time left than this would be judged for nobody.
+const LEAST_TIME: Duration = Duration::from_millis(20);
 
 /// What judges a request; [`Engine`] does, and a test may put something worse in its place.
 pub trait Judge: Send + Sync + 'static {
@@ -72,8 +76,10 @@ impl Door {
 /// How much is done at once.
 #[derive(Clone, Copy, Debug)]
 pub struct Load {
-    /// Requests between their head and their answer; more wait until their deadline.
+    /// Requests that are judged at once; more wait until their deadline.
     pub requests: usize,
+    /// How long a body may stand still.
+    pub body_timeout: Duration,
     /// Bytes of bodies above 256 KiB, over all requests; one that is larger than all of it is read alone. Those of 64 to 256 KiB
     /// have half as much beside.
     pub body_bytes: usize,
@@ -83,9 +89,9 @@ pub struct Load {
 
 impl Default for Load {
     fn default() -> Self {
-        // Bodies take 38 MiB at most: 512 of 64 KiB, and 6 MiB of larger ones; a single one of up to 32 MiB is read alone.
+        // Bodies above 16 KiB take 38 MiB at most: 512 of 64 KiB, and 6 MiB of larger ones; a single one of up to 32 MiB is read alone.
         // Judging is what takes time, so more large ones in memory would only wait there.
-        Load { requests: 512, body_bytes: 4 << 20, large: 2 }
+        Load { requests: 512, body_timeout: Duration::from_secs(1), body_bytes: 4 << 20, large: 2 }
     }
 }
 
@@ -117,7 +123,7 @@ impl Webhook {
             facts,
             readiness,
             metrics,
-            budget: Budget::new(load.body_bytes),
+            budget: Budget::new(load.body_bytes, load.body_timeout),
             requests: Semaphore::new(load.requests.clamp(1, Semaphore::MAX_PERMITS)),
             large: Arc::new(Semaphore::new(load.large.clamp(1, Semaphore::MAX_PERMITS))),
         }
@@ -161,24 +167,29 @@ impl Webhook {
     {
         let door = door.ok_or(Fault::NoSuchPath).inspect_err(record::unread)?;
         let deadline = self.admit(head, began).inspect_err(record::unread)?;
+        // A turn is for those whose body is there: clients that stop half-way take none away.
+        let read = self.budget.read(body, deadline, &self.metrics).await.inspect_err(record::unread)?;
         let turn = timeout_at(deadline, self.requests.acquire()).await;
         let _turn = turn.ok().and_then(Result::ok).ok_or(Fault::Overloaded).inspect_err(record::unread)?;
-        let read = self.budget.read(body, deadline, &self.metrics).await.inspect_err(record::unread)?;
 
         let answer = if read.bytes.len() <= body::MEDIUM {
             // On the worker that read it: a hand-over would cost more than judging most of them.
-            timeout_at(deadline, self.judge(door, &read.bytes, began)).await
+            timeout_at(deadline, self.judge(door, &read.bytes, began, deadline)).await
         } else {
             let permit = timeout_at(deadline, Arc::clone(&self.large).acquire_owned()).await;
-            let permit = permit.ok().and_then(Result::ok).ok_or(Fault::Overloaded).inspect_err(record::unread)?;
+            let in_time = Instant::now() + LEAST_TIME <= deadline;
+            let permit = permit.ok().and_then(Result::ok).filter(|_| in_time);
+            let permit = permit.ok_or(Fault::Overloaded).inspect_err(record::unread)?;
             let (webhook, runtime) = (Arc::clone(self), tokio::runtime::Handle::current());
             let work = tokio::task::spawn_blocking(move || {
-                let answer = runtime.block_on(webhook.judge(door, &read.bytes, began));
+                let answer = runtime.block_on(webhook.judge(door, &read.bytes, began, deadline));
                 // They came along so that work that outlives its deadline is still counted.
                 drop((read, permit));
                 answer
             });
-            timeout_at(deadline, work).await.map(|answer| answer.unwrap_or(Err(Fault::Panicked)))
+            // It goes on past its deadline, and is recorded when it ends.
+            let answer = timeout_at(deadline, work).await.unwrap_or(Ok(Err(Fault::Deadline)));
+            return answer.unwrap_or(Err(Fault::Panicked));
         };
         answer.unwrap_or_else(|_| Err(Fault::Deadline).inspect_err(record::unread))
     }
@@ -202,9 +213,12 @@ impl Webhook {
     }
 
     /// Decides, whatever happens, and keeps a record of it.
-    async fn judge(&self, door: Door, body: &[u8], began: Instant) -> Result<Vec<u8>, Fault> {
+    async fn judge(&self, door: Door, body: &[u8], began: Instant, deadline: Instant) -> Result<Vec<u8>, Fault> {
         let mut seen = None;
         let decided = guarded(self.decide(door, body, &mut seen)).await;
+        // What nobody waits for any more was not answered, and does not count as if it were.
+        let decided =
+            decided.and_then(|decided| if Instant::now() < deadline { Ok(decided) } else { Err(Fault::Deadline) });
         record::decided(&self.metrics, door, seen.as_ref(), &decided, began.elapsed());
         decided.map(|(_, answer)| answer)
     }
@@ -243,4 +257,55 @@ async fn guarded<T>(work: impl Future<Output = Result<T, Fault>>) -> Result<T, F
         polled.unwrap_or(Poll::Ready(Err(Fault::Panicked)))
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use http_body_util::Full;
+
+    use super::*;
+
+    /// Counts what it is asked.
+    #[derive(Default)]
+    struct Counting(AtomicUsize);
+
+    impl Judge for Counting {
+        fn passes_unseen(&self, _: &review::Request<'_>, _: &PolicySet) -> bool {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            true
+        }
+        fn mutate(&self, _: &review::Request<'_>, _: Facts<'_>) -> Result<Outcome, engine::Fault> {
+            Ok(Outcome::default())
+        }
+        fn validate(&self, _: &review::Request<'_>, _: Facts<'_>) -> Result<Outcome, engine::Fault> {
+            Ok(Outcome::default())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_turn_that_comes_too_late_is_not_spent() {
+        let judge = Arc::new(Counting::default());
+        let facts = Source::Files(Arc::default());
+        let load = Load { large: 1, ..Load::default() };
+        let webhook =
+            Arc::new(Webhook::new(judge.clone(), Arc::default(), facts, Arc::default(), Arc::default(), load));
+        let review = r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"u","kind":{"kind":"Pod"},"operation":"DELETE"}}"#;
+        let body = format!("{review}{}", " ".repeat(body::MEDIUM));
+        // An answer to `?timeout=1s` leaves after 900 ms.
+        for (turn, status, judged) in [(890, 503, 0), (500, 200, 1)] {
+            let others = Arc::clone(&webhook.large).acquire_owned().await.unwrap();
+            let request = Request::post("/validate?timeout=1s").header(CONTENT_TYPE, "application/json");
+            let request = request.body(Full::new(Bytes::from(body.clone()))).unwrap();
+            let answering = tokio::spawn({
+                let webhook = Arc::clone(&webhook);
+                async move { webhook.answer(Some(Door::Validate), request).await }
+            });
+            tokio::time::sleep(Duration::from_millis(turn)).await;
+            drop(others);
+            assert_eq!(answering.await.unwrap().status(), status);
+            assert_eq!(judge.0.load(Ordering::Relaxed), judged);
+        }
+    }
 }

@@ -8,7 +8,7 @@ use supercargo::pki::{Issued, Pair};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::client::{Client, eventually, metric};
+use super::client::{Client, PATIENCE, eventually, metric};
 use super::running::{self, engine, issue, start, start_in, write_pair};
 
 /// Writes a pair the way the kubelet does: into a new folder, which the symlink `..data` then names from one moment to the next.
@@ -117,6 +117,44 @@ async fn with_a_client_ca_nobody_else_gets_an_answer() {
     std::fs::write(&client_ca, stranger.authority.certificate.as_bytes()).unwrap();
     eventually("the new client CA counts", async || asks(&theirs).await == Some(200)).await;
     assert_eq!(asks(&ours).await, None);
+}
+
+#[tokio::test]
+async fn a_client_ca_that_is_withdrawn_takes_its_connections_along() {
+    let (folder, issued) = (TempDir::new().unwrap(), issue());
+    write_pair(folder.path(), &issued.server);
+    let client_ca = folder.path().join("clients.crt");
+    std::fs::write(&client_ca, issued.authority.certificate.as_bytes()).unwrap();
+    let file = client_ca.clone();
+    let server = start_in(folder, issued, engine(), |options| {
+        options.tls.client_ca = Some(file);
+        options.load.body_timeout = PATIENCE;
+    })
+    .await;
+    let trusted = server.issued.authority.certificate.as_bytes();
+    let ours = Client::new(server.client.address, &[trusted], Some(&server.issued.client));
+    let body = running::review("u-1", "Pod", "{}");
+    let head = "POST /validate?timeout=30s HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n";
+    let request = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
+    let (mut idle, mut busy) = (ours.connect().await.unwrap(), ours.connect().await.unwrap());
+    idle.write_all(request.as_bytes()).await.unwrap();
+    busy.write_all(&request.as_bytes()[..request.len() - 1]).await.unwrap();
+    let answered = r#"supercargo_reviews_total{webhook="validate",operation="CREATE",kind="Pod",decision="allowed"}"#;
+    eventually("one is answered", async || metric(server.http, answered).await == 1).await;
+    eventually("one is in flight", async || metric(server.http, "supercargo_requests_in_flight").await == 1).await;
+    // Another certificate alone ends nothing.
+    write_pair(server.folder.path(), &issue().server);
+    eventually("it is in use", async || metric(server.http, "supercargo_certificate_reloads_total").await == 1).await;
+    assert_eq!(metric(server.http, "supercargo_connections_open").await, 2);
+
+    std::fs::write(&client_ca, issue().authority.certificate.as_bytes()).unwrap();
+    let mut text = String::new();
+    let _ = tokio::time::timeout(PATIENCE, idle.read_to_string(&mut text)).await.expect("an idle one stays open");
+    assert!(text.contains("HTTP/1.1 200") && !text.contains("connection: close"), "{text}");
+    busy.write_all(&request.as_bytes()[request.len() - 1..]).await.unwrap();
+    let mut text = String::new();
+    let _ = tokio::time::timeout(PATIENCE, busy.read_to_string(&mut text)).await.expect("a busy one stays open");
+    assert!(text.contains("HTTP/1.1 200") && text.contains("connection: close"), "{text}");
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use supercargo::cluster::facts::View;
+use supercargo::cluster::facts::{Missing, View};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
@@ -37,6 +37,8 @@ struct FakeApi {
     watches: Mutex<HashMap<&'static str, mpsc::UnboundedSender<Value>>>,
     single: Mutex<HashMap<String, Value>>,
     silent: AtomicBool,
+    /// What was asked for beside lists and watches.
+    asked: Mutex<Vec<String>>,
 }
 
 const KINDS: [(&str, &str); 4] = [
@@ -50,6 +52,7 @@ impl FakeApi {
     async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
         let path = request.uri().path().to_owned();
         if let Some(name) = path.strip_prefix("/api/v1/namespaces/") {
+            self.asked.lock().unwrap().push(request.uri().to_string());
             if self.silent.load(Ordering::Relaxed) {
                 std::future::pending::<()>().await;
             }
@@ -143,9 +146,41 @@ async fn the_view_follows_the_cluster_and_asks_for_what_is_new() {
     // Created a moment ago: only a live GET knows it.
     api.single.lock().unwrap().insert("new".to_owned(), namespace("new", "c"));
     assert_eq!(view.namespace("new").await.unwrap().labels["team"], "c");
-    assert!(view.namespace("never").await.is_none());
+    assert_eq!(view.namespace("never").await.unwrap_err(), Missing::Absent);
     api.silent.store(true, Ordering::Relaxed);
-    assert!(view.namespace("new").await.is_none(), "an API server that does not answer is not waited for");
+    let unanswered = view.namespace("new").await.unwrap_err();
+    assert_eq!(unanswered, Missing::Unanswered, "an API server that does not answer is not waited for");
+}
+
+#[tokio::test]
+async fn a_name_is_asked_for_once_and_what_is_none_not_at_all() {
+    let api = Arc::new(FakeApi::default());
+    api.single.lock().unwrap().insert("new".to_owned(), namespace("new", "c"));
+    let (view, _task) = View::follow(Arc::clone(&api).serve().await, || {});
+    let long = "x".repeat(64);
+    for name in [
+        "../../api/v1/namespaces/x",
+        "a?watch=1&x=",
+        "kube-system/secrets/db",
+        "%2e%2e",
+        "a b",
+        "x#y",
+        "..",
+        "A",
+        "-a",
+        &long,
+    ] {
+        assert_eq!(view.namespace(name).await.unwrap_err(), Missing::Absent, "{name}");
+    }
+    assert!(api.asked.lock().unwrap().is_empty());
+
+    for found in futures::future::join_all((0..50).map(|_| view.namespace("new"))).await {
+        assert_eq!(found.unwrap().labels["team"], "c");
+    }
+    assert_eq!(api.asked.lock().unwrap().len(), 1);
+    // The answer is not kept.
+    api.single.lock().unwrap().clear();
+    assert_eq!(view.namespace("new").await.unwrap_err(), Missing::Absent);
 }
 
 #[tokio::test]
@@ -158,6 +193,6 @@ async fn the_gate_stays_closed_while_nothing_is_listed() {
     let gate = Arc::clone(&open);
     let (view, task) = View::follow(client, move || gate.store(true, Ordering::Relaxed));
     let task = tokio::spawn(task);
-    assert!(view.namespace("shop").await.is_none());
+    assert_eq!(view.namespace("shop").await.unwrap_err(), Missing::Unanswered);
     assert!(!open.load(Ordering::Relaxed) && !task.is_finished());
 }

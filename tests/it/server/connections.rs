@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 use super::client::{Client, PATIENCE, eventually, metric};
@@ -99,6 +99,66 @@ async fn a_body_that_never_ends_gets_an_answer_before_its_deadline() {
     assert!(reply.starts_with("HTTP/1.1 408") && reply.contains("did not arrive in time"), "{reply}");
     answers(&server.client).await;
     no_connection_is_left(&server).await;
+}
+
+/// As many clients as there are places send half of a body and stop. None of them would end by itself, and none has a turn.
+#[tokio::test]
+async fn bodies_that_stand_still_keep_nobody_out() {
+    const PLACES: usize = 12;
+    let server = start(engine(), |options| {
+        options.limits.connections = PLACES;
+        options.limits.per_peer = PLACES;
+        options.limits.quiet = SHORT;
+        options.load.requests = 1;
+        options.load.body_bytes = 1 << 20;
+        options.load.body_timeout = Duration::from_secs(3600);
+    })
+    .await;
+    let mut stalled = Vec::new();
+    for length in (0..PLACES).map(|i| [1_000, 256 << 10, 8 << 20][i % 3]) {
+        let mut stream = server.client.connect().await.unwrap();
+        let head = "POST /validate?timeout=30s HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n";
+        stream.write_all(format!("{head}content-length: {length}\r\n\r\n{{").as_bytes()).await.unwrap();
+        stalled.push(stream);
+    }
+    eventually("all are being read", async || {
+        metric(server.http, "supercargo_requests_in_flight").await == PLACES as u64
+    })
+    .await;
+    assert_eq!(metric(server.http, "supercargo_body_in_flight_bytes").await, PLACES as u64);
+    for spaces in [1, 100_000, 400_000] {
+        let object = format!("{{{}}}", " ".repeat(spaces));
+        eventually("it answers", async || {
+            let body = super::client::full(running::review("u-1", "ConfigMap", &object));
+            server.client.send(super::client::post("/validate", body)).await.is_ok_and(|reply| reply.status == 200)
+        })
+        .await;
+    }
+    assert_eq!(metric(server.http, r#"supercargo_faults_total{reason="overloaded"}"#).await, 0);
+}
+
+#[tokio::test]
+async fn one_pod_cannot_keep_the_kubelet_out() {
+    let server = start(engine(), |options| options.limits.quiet = PATIENCE).await;
+    let mut flood = Vec::new();
+    for _ in 0..100 {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+        flood.push(socket.connect(server.http).await.unwrap());
+    }
+    assert_eq!(super::client::get(server.http, "/healthz").await.0, 200);
+}
+
+#[tokio::test]
+async fn a_body_that_stops_is_told_so_long_before_its_deadline() {
+    let server = start(engine(), |options| options.load.body_timeout = SHORT).await;
+    let mut stream = server.client.connect().await.unwrap();
+    let head = "POST /validate?timeout=30s HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let began = std::time::Instant::now();
+    let reply = until_closed(stream).await;
+    assert!(reply.starts_with("HTTP/1.1 408") && reply.contains("did not arrive in time"), "{reply}");
+    assert!(began.elapsed() < Duration::from_secs(29), "its deadline ended it");
 }
 
 #[tokio::test]

@@ -25,8 +25,19 @@ pub struct Serve {
 
 impl Serve {
     pub fn start(folder: &Path, issued: &Issued, more: &[&str]) -> Serve {
+        Serve::start_by(Command::new(env!("CARGO_BIN_EXE_supercargo")), folder, issued, more)
+    }
+
+    /// By a shell that sets limits of open files first.
+    fn start_limited(ulimit: &str, folder: &Path, issued: &Issued) -> Serve {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!(r#"{ulimit}; exec "$0" "$@""#), env!("CARGO_BIN_EXE_supercargo")]);
+        Serve::start_by(shell, folder, issued, &[])
+    }
+
+    fn start_by(mut command: Command, folder: &Path, issued: &Issued, more: &[&str]) -> Serve {
         write_pair(folder, &issued.server);
-        let mut child = Command::new(env!("CARGO_BIN_EXE_supercargo"))
+        let mut child = command
             .args(["serve", "--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--tls-cert"])
             .arg(folder.join("tls.crt"))
             .arg("--tls-key")
@@ -86,7 +97,7 @@ impl Drop for Serve {
 #[tokio::test]
 async fn sigterm_loses_no_request() {
     let (folder, issued) = (TempDir::new().unwrap(), issue());
-    let mut serve = Serve::start(folder.path(), &issued, &["--drain-delay", "4"]);
+    let mut serve = Serve::start(folder.path(), &issued, &["--drain-delay", "4", "--body-timeout", "30"]);
     let client = Client::new(serve.webhook, &[issued.authority.certificate.as_bytes()], None);
     assert_eq!(get(serve.http, "/readyz").await.0, 200);
 
@@ -113,6 +124,40 @@ async fn sigterm_loses_no_request() {
     let (code, log) = serve.ended().await;
     assert_eq!(code, Some(0), "{log}");
     assert!(log.contains("draining") && log.contains("closing") && log.contains("stopped"), "{log}");
+}
+
+#[tokio::test]
+async fn the_limit_of_open_files_is_raised() {
+    let (folder, issued) = (TempDir::new().unwrap(), issue());
+    let serve = Serve::start_limited("ulimit -S -n 64", folder.path(), &issued);
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", serve.child.id())).unwrap();
+    let files = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
+    let (soft, hard) = files.trim().split_once(' ').unwrap();
+    assert_eq!(soft, hard.split_whitespace().next().unwrap());
+}
+
+#[tokio::test]
+async fn idle_connections_leave_files_for_the_kubelet() {
+    let (folder, issued) = (TempDir::new().unwrap(), issue());
+    let serve = Serve::start_limited("ulimit -n 128", folder.path(), &issued);
+    let mut idle = Vec::new();
+    for _ in 0..200 {
+        idle.push(tokio::net::TcpStream::connect(serve.webhook).await.unwrap());
+    }
+    assert_eq!(get(serve.http, "/healthz").await.0, 200);
+    let log = serve.log.lock().unwrap().clone();
+    assert!(log.contains("fewer connections than --max-connections"), "{log}");
+    assert!(!log.contains("cannot accept"), "{log}");
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_over_is_named_in_the_log() {
+    let folder = TempDir::new().unwrap();
+    let long_ago = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(24 * 400);
+    let issued = supercargo::pki::issue(&[], long_ago, 1).unwrap();
+    let serve = Serve::start(folder.path(), &issued, &[]);
+    let log = async || serve.log.lock().unwrap().contains("has expired");
+    eventually("the log says so", log).await;
 }
 
 #[tokio::test]

@@ -2,8 +2,8 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use http_body_util::BodyExt;
@@ -14,7 +14,7 @@ use supercargo::policy::PolicySet;
 use supercargo::review;
 use supercargo::server::{Judge, MAX_BODY, Readiness};
 
-use super::client::{Body, Client, Reply, full, metric, post};
+use super::client::{Body, Client, Reply, eventually, full, metric, post};
 use super::running::{self, engine, start};
 
 /// Works until the object says otherwise; looks at every object, as the real one does when a policy wants its kind.
@@ -140,6 +140,40 @@ async fn a_large_review_is_judged_too() {
     let reply = server.client.post("/validate", running::review("u-3", "ConfigMap", &object)).await;
     assert_eq!(reply.json()["response"]["uid"], "u-3");
     assert_eq!(judge.0.load(Ordering::Relaxed), 1);
+}
+
+/// Judges when it is told to.
+struct Patient(Mutex<std::sync::mpsc::Receiver<()>>);
+
+impl Judge for Patient {
+    fn passes_unseen(&self, _: &review::Request<'_>, _: &PolicySet) -> bool {
+        false
+    }
+    fn mutate(&self, request: &review::Request<'_>, facts: Facts<'_>) -> Result<Outcome, Fault> {
+        self.validate(request, facts)
+    }
+    fn validate(&self, _: &review::Request<'_>, _: Facts<'_>) -> Result<Outcome, Fault> {
+        self.0.lock().unwrap().recv_timeout(super::client::PATIENCE).unwrap();
+        Ok(Outcome::default())
+    }
+}
+
+#[tokio::test]
+async fn a_large_review_past_its_deadline_counts_as_a_fault_alone() {
+    let (go, wait) = std::sync::mpsc::channel();
+    let server = start(Arc::new(Patient(Mutex::new(wait))), |_| {}).await;
+    let object = format!("{{{}}}", " ".repeat(400_000));
+    let late = server.client.post("/validate?timeout=3s", running::review("u-7", "ConfigMap", &object)).await;
+    late.fault(504);
+    go.send(()).unwrap();
+    let reviews = |decision: &str| {
+        format!(
+            r#"supercargo_reviews_total{{webhook="validate",operation="CREATE",kind="ConfigMap",decision="{decision}"}}"#
+        )
+    };
+    eventually("it is recorded", async || metric(server.http, &reviews("fault")).await == 1).await;
+    assert_eq!(metric(server.http, &reviews("allowed")).await, 0);
+    assert_eq!(metric(server.http, r#"supercargo_faults_total{reason="deadline"}"#).await, 1);
 }
 
 #[tokio::test]
