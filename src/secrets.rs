@@ -45,7 +45,7 @@ pub use tokens::{Entry, entries};
 
 /// How much one object may cost. Plain text costs one a byte, and the API server lets no more than 3 Mi through; leads cost what
 /// following them reads. A unit has been measured at 2 ns on hostile texts of nearly every kind, at most at 3.3 on a busy machine
-/// (`secret_corpus --adversarial`), so this is 13 to 21 ms at most. Texts of the clean corpus cost between 1 and 3 a byte.
+/// (`secret_corpus --adversarial`), so this is 10 to 15 ms at most. Texts of the clean corpus cost between 1 and 3 a byte.
 pub const BUDGET: usize = 6 << 20;
 
 /// What a rule can set.
