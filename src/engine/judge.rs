@@ -253,24 +253,19 @@ fn missing_labels<'p>(pod: &'p Pod<'_>, profiles: &'p [&Profile]) -> impl Iterat
 
 /// Volumes of the profiles that a new pod does not have and would get, were it to come again. Only a warning, as above.
 fn missing_volumes(pod: &Pod<'_>, stowed: &Pod<'_>, profiles: &[&Profile]) -> Vec<Objection> {
-    let names = |pod: &Pod<'_>| -> HashSet<String> {
-        let volumes = pod.spec().map(|spec| spec.items("volumes")).unwrap_or_default();
-        volumes.iter().filter_map(|volume| volume.str("name")).map(str::to_owned).collect()
-    };
-    let (has, wants) = (names(pod), names(stowed));
-    let by = profiles.iter().map(|profile| format!("PodProfile/{}", profile.name)).collect::<Vec<_>>().join(", ");
-    let mut missing: Vec<_> = wants.difference(&has).collect();
-    missing.sort_unstable();
-    let objection = |name: &String| Objection {
+    let wanted = stowed.spec().map(|spec| spec.items("volumes")).unwrap_or_default();
+    let missing = wanted.iter().filter_map(|volume| volume.str("name")).filter(|name| pod.volume(name).is_none());
+    let by = || profiles.iter().map(|profile| format!("PodProfile/{}", profile.name)).collect::<Vec<_>>().join(", ");
+    let objection = |name: &str| Objection {
         to: ObjectionTo::Volume,
-        by: by.clone(),
+        by: by(),
         mild: true,
         pointer: pod.pointer("/spec/volumes"),
-        subject: Subject { container: None, key: Some(name.clone()) },
+        subject: Subject { container: None, key: Some(name.to_owned()) },
         message: format!("volume {name} is missing, and a scan may find nothing where its sources should be"),
         fix: "make the pod again: the webhook that adds the volume was not asked, or held its patch back".to_owned(),
     };
-    missing.into_iter().map(objection).collect()
+    missing.map(objection).collect()
 }
 
 /// Profiles are applied to no such pod, and none of what they keep would hold of it.
