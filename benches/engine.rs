@@ -10,7 +10,7 @@ use supercargo::engine::{Engine, Facts, Settings};
 use supercargo::facts::Namespace;
 use supercargo::policy::{Document, PolicySet, VolumeTypes};
 use supercargo::review;
-use supercargo::tree::Node;
+use supercargo::tree::{Arena, Node};
 
 /// A policy set such as the built-in one: probes, limits, secrets, and a profile for scan pods.
 const POLICIES: [&str; 2] =
@@ -49,14 +49,16 @@ impl Desk {
     }
 
     fn mutate(&self, body: &[u8]) -> Vec<u8> {
-        let request = review::read(body).expect("a review");
+        let arena = Arena::for_text(body.len());
+        let request = review::read(body, &arena).expect("a review");
         self.engine.mutate(&request, self.facts()).expect("an outcome").response().encode(&request.uid)
     }
 
     /// The review that a validating webhook gets: of the pod as the mutating one left it.
     fn stored(&self, mut pod: serde_json::Value) -> Vec<u8> {
         let body = reviews::review(&pod, JOB_CONTROLLER);
-        let request = review::read(&body).expect("a review");
+        let arena = Arena::for_text(body.len());
+        let request = review::read(&body, &arena).expect("a review");
         let outcome = self.engine.mutate(&request, self.facts()).expect("an outcome");
         assert!(!outcome.patch.is_empty());
         json_patch::patch(&mut pod, &outcome.patch).expect("a patch that applies");
@@ -64,7 +66,8 @@ impl Desk {
     }
 
     fn validate(&self, body: &[u8]) -> Vec<u8> {
-        let request = review::read(body).expect("a review");
+        let arena = Arena::for_text(body.len());
+        let request = review::read(body, &arena).expect("a review");
         self.engine.validate(&request, self.facts()).expect("an outcome").response().encode(&request.uid)
     }
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use crate::printable::{clip, printable};
-use crate::tree::{Node, ReadError};
+use crate::tree::{Arena, Keep, Node, ReadError, Reader, Unreadable};
 
 /// The only version of the envelope that is spoken here.
 pub const API_VERSION: &str = "admission.k8s.io/v1";
@@ -50,7 +50,7 @@ pub enum Body<'a> {
     #[default]
     Absent,
     /// Its text.
-    Raw(&'a RawValue),
+    Raw(&'a str),
     /// Read already, without managedFields.
     Tree(Node<'a>),
 }
@@ -78,6 +78,12 @@ impl Operation {
             Operation::Delete => "DELETE",
             Operation::Connect => "CONNECT",
         }
+    }
+
+    fn of(word: &str) -> Option<Self> {
+        [Operation::Create, Operation::Update, Operation::Delete, Operation::Connect]
+            .into_iter()
+            .find(|operation| operation.word() == word)
     }
 }
 
@@ -113,26 +119,26 @@ impl<'a> Body<'a> {
     pub fn tree(&self) -> Result<Option<Cow<'_, Node<'a>>>, ReadError> {
         Ok(match self {
             Body::Absent => None,
-            Body::Raw(text) => Some(Cow::Owned(Node::read_unmanaged(text.get())?)),
+            Body::Raw(text) => Some(Cow::Owned(Node::read_unmanaged(text)?)),
             Body::Tree(node) => Some(Cow::Borrowed(node)),
         })
     }
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", bound(deserialize = "O: Deserialize<'de>"))]
-struct WireReview<'a, O> {
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireReview<'a> {
     #[serde(borrow, default)]
     api_version: Cow<'a, str>,
     #[serde(borrow, default)]
     kind: Cow<'a, str>,
-    #[serde(default = "Option::default")]
-    request: Option<WireRequest<'a, O>>,
+    #[serde(borrow, default)]
+    request: Option<WireRequest<'a>>,
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase", bound(deserialize = "O: Deserialize<'de>"))]
-struct WireRequest<'a, O> {
+#[serde(rename_all = "camelCase")]
+struct WireRequest<'a> {
     #[serde(borrow)]
     uid: Cow<'a, str>,
     #[serde(borrow)]
@@ -146,10 +152,10 @@ struct WireRequest<'a, O> {
     operation: Operation,
     #[serde(borrow, default)]
     user_info: WireUser<'a>,
-    #[serde(default = "Option::default")]
-    object: Option<O>,
     #[serde(borrow, default)]
-    old_object: Option<&'a RawValue>,
+    object: Body<'a>,
+    #[serde(borrow, default)]
+    old_object: Body<'a>,
     #[serde(default)]
     dry_run: Option<bool>,
 }
@@ -168,39 +174,103 @@ struct WireUser<'a> {
     username: Cow<'a, str>,
 }
 
-/// An object that is read with its envelope.
-struct ReadWith<'a>(Node<'a>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for ReadWith<'a> {
+impl<'de: 'a, 'a> Deserialize<'de> for Body<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Node::deserialize_unmanaged(deserializer).map(ReadWith)
+        let text = Option::<&RawValue>::deserialize(deserializer)?;
+        Ok(text.map_or(Body::Absent, |text| Body::Raw(text.get())))
     }
 }
 
-impl<'a> From<ReadWith<'a>> for Body<'a> {
-    fn from(object: ReadWith<'a>) -> Self {
-        Body::Tree(object.0)
-    }
-}
-
-impl<'a> From<&'a RawValue> for Body<'a> {
-    fn from(object: &'a RawValue) -> Self {
-        Body::Raw(object)
-    }
-}
-
-/// Reads the envelope and the object in it.
+/// Reads the envelope and the object in it; what is read of them goes to `arena`.
 ///
 /// An object that cannot be read does not take the envelope with it: it stays text, and who asks for its tree is told.
-pub fn read(body: &[u8]) -> Result<Request<'_>, EnvelopeError> {
+pub fn read<'a>(body: &'a [u8], arena: &'a Arena) -> Result<Request<'a>, EnvelopeError> {
     let text = std::str::from_utf8(body).map_err(|_| EnvelopeError::NotText)?;
-    if let Ok(review) = serde_json::from_str::<WireReview<'_, ReadWith<'_>>>(text) {
+    if let Ok(review) = WireReview::read(text, arena) {
         return request(review);
     }
-    request(serde_json::from_str::<WireReview<'_, &RawValue>>(text).map_err(|error| not_review(&error))?)
+    request(serde_json::from_str(text).map_err(|error| not_review(&error))?)
 }
 
-fn request<'a, O: Into<Body<'a>>>(review: WireReview<'a, O>) -> Result<Request<'a>, EnvelopeError> {
+impl<'a> WireReview<'a> {
+    /// The usual case, in one pass. Whatever is odd is left to serde, which knows to say what it is.
+    fn read(text: &'a str, arena: &'a Arena) -> Result<Self, Unreadable> {
+        let mut reader = Reader::new(text, Some(arena));
+        let (mut api_version, mut kind, mut request) = (None, None, None);
+        reader.object(|reader, name| match &*name {
+            "apiVersion" => once(&mut api_version, reader.string()?),
+            "kind" => once(&mut kind, reader.string()?),
+            "request" => once(&mut request, WireRequest::read(reader)?),
+            _ => reader.skip().map(drop),
+        })?;
+        reader.end()?;
+        Ok(WireReview { api_version: api_version.unwrap_or_default(), kind: kind.unwrap_or_default(), request })
+    }
+}
+
+impl<'a> WireRequest<'a> {
+    fn read(reader: &mut Reader<'a>) -> Result<Self, Unreadable> {
+        let (mut uid, mut kind, mut sub_resource, mut name, mut namespace) = (None, None, None, None, None);
+        let (mut operation, mut user_info, mut object, mut old_object, mut dry_run) = (None, None, None, None, None);
+        reader.object(|reader, member| match &*member {
+            "uid" => once(&mut uid, reader.string()?),
+            "kind" => once(&mut kind, WireKind::read(reader)?),
+            "subResource" => once(&mut sub_resource, reader.string()?),
+            "name" => once(&mut name, reader.string()?),
+            "namespace" => once(&mut namespace, reader.string()?),
+            "operation" => once(&mut operation, Operation::of(&reader.string()?).ok_or(Unreadable)?),
+            "userInfo" => once(&mut user_info, WireUser::read(reader)?),
+            "object" if reader.null()? => once(&mut object, Body::Absent),
+            "object" => once(&mut object, Body::Tree(reader.value(Keep::Unmanaged)?)),
+            "oldObject" if reader.null()? => once(&mut old_object, Body::Absent),
+            "oldObject" => once(&mut old_object, Body::Raw(reader.skip()?)),
+            "dryRun" => once(&mut dry_run, reader.bool()?),
+            _ => reader.skip().map(drop),
+        })?;
+        Ok(WireRequest {
+            uid: uid.ok_or(Unreadable)?,
+            kind: kind.ok_or(Unreadable)?,
+            sub_resource: sub_resource.unwrap_or_default(),
+            name: name.unwrap_or_default(),
+            namespace: namespace.unwrap_or_default(),
+            operation: operation.ok_or(Unreadable)?,
+            user_info: user_info.unwrap_or_default(),
+            object: object.unwrap_or_default(),
+            old_object: old_object.unwrap_or_default(),
+            dry_run,
+        })
+    }
+}
+
+impl<'a> WireKind<'a> {
+    fn read(reader: &mut Reader<'a>) -> Result<Self, Unreadable> {
+        let (mut group, mut kind) = (None, None);
+        reader.object(|reader, name| match &*name {
+            "group" => once(&mut group, reader.string()?),
+            "kind" => once(&mut kind, reader.string()?),
+            _ => reader.skip().map(drop),
+        })?;
+        Ok(WireKind { group: group.unwrap_or_default(), kind: kind.ok_or(Unreadable)? })
+    }
+}
+
+impl<'a> WireUser<'a> {
+    fn read(reader: &mut Reader<'a>) -> Result<Self, Unreadable> {
+        let mut username = None;
+        reader.object(|reader, name| match &*name {
+            "username" => once(&mut username, reader.string()?),
+            _ => reader.skip().map(drop),
+        })?;
+        Ok(WireUser { username: username.unwrap_or_default() })
+    }
+}
+
+/// Of two members with one name nobody can say which is meant.
+fn once<T>(slot: &mut Option<T>, value: T) -> Result<(), Unreadable> {
+    if slot.replace(value).is_some() { Err(Unreadable) } else { Ok(()) }
+}
+
+fn request(review: WireReview<'_>) -> Result<Request<'_>, EnvelopeError> {
     if review.api_version != API_VERSION || review.kind != "AdmissionReview" {
         if review.api_version.is_empty() || review.kind.is_empty() {
             return Err(EnvelopeError::Untyped);
@@ -219,8 +289,8 @@ fn request<'a, O: Into<Body<'a>>>(review: WireReview<'a, O>) -> Result<Request<'
         operation: request.operation,
         username: request.user_info.username,
         dry_run: request.dry_run.unwrap_or(false),
-        object: request.object.map_or(Body::Absent, Into::into),
-        old_object: request.old_object.map_or(Body::Absent, Body::Raw),
+        object: request.object,
+        old_object: request.old_object,
     })
 }
 
@@ -352,7 +422,8 @@ mod tests {
 
     #[test]
     fn reads_what_the_api_server_sends() {
-        let request = read(REVIEW.as_bytes()).unwrap();
+        let arena = Arena::default();
+        let request = read(REVIEW.as_bytes(), &arena).unwrap();
         assert_eq!((&*request.uid, &*request.group, &*request.kind), ("u-1", "apps", "Deployment"));
         assert_eq!((&*request.namespace, &*request.username, request.dry_run), ("shop", "ann", true));
         assert!(matches!(request.object, Body::Tree(tree) if tree == Node::read(r#"{"spec": 1}"#).unwrap()));
@@ -363,7 +434,8 @@ mod tests {
     fn an_object_that_cannot_be_read_leaves_the_envelope_readable() {
         let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
         let body = REVIEW.replace(r#"{"spec": 1}"#, &deep);
-        let request = read(body.as_bytes()).unwrap();
+        let arena = Arena::default();
+        let request = read(body.as_bytes(), &arena).unwrap();
         assert_eq!(&*request.uid, "u-1");
         assert!(request.object.tree().is_err());
     }
@@ -382,7 +454,7 @@ mod tests {
             (b"{\"apiVersion\":\"v9\",\"kind\":\"A\\nB\\u001b[2J\"}", "cannot answer A\\u{a}B\\u{1b}[2J of v9: send"),
         ];
         for (body, expected) in cases {
-            let error = read(body).unwrap_err().to_string();
+            let error = read(body, &Arena::default()).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
             assert!(!error.contains("hunter"), "{error}");
         }

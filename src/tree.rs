@@ -5,15 +5,20 @@
 //! field that it can leave out while reading, `metadata.managedFields`, which is a third of a Pod review.
 
 use std::borrow::Cow;
-use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::mem;
 use std::ops::Deref;
-use std::sync::Arc;
 
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer};
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_json::Number;
+
+mod deserialize;
+mod items;
+mod reader;
+
+pub use items::Arena;
+use items::Items;
+pub(crate) use reader::{Keep, Reader, Unreadable};
 
 /// One JSON value.
 ///
@@ -37,12 +42,12 @@ pub enum Node<'a> {
 
 /// The items of a list. Copies share them until one is changed.
 #[derive(Clone, Default)]
-pub struct List<'a>(Arc<[Node<'a>]>);
+pub struct List<'a>(Items<'a, Node<'a>>);
 
 /// The members of an object in the order of the text; look-ups are linear, as the maps of an API object are small. Copies share them
 /// until one is changed.
 #[derive(Clone, Default)]
-pub struct Map<'a>(Arc<[Member<'a>]>);
+pub struct Map<'a>(Items<'a, Member<'a>>);
 
 type Member<'a> = (Cow<'a, str>, Node<'a>);
 
@@ -64,17 +69,17 @@ impl ReadError {
 impl<'a> Node<'a> {
     /// Reads all of `text`.
     pub fn read(text: &'a str) -> Result<Self, ReadError> {
-        read(text, Keep::All)
+        reader::read(text, Keep::All, None)
     }
 
     /// Reads an object as the API server sends it, leaving `metadata.managedFields` out.
     pub fn read_unmanaged(text: &'a str) -> Result<Self, ReadError> {
-        read(text, Keep::Unmanaged)
+        reader::read(text, Keep::Unmanaged, None)
     }
 
     /// Reads such an object where it is part of a larger text.
     pub fn deserialize_unmanaged<D: Deserializer<'a>>(deserializer: D) -> Result<Self, D::Error> {
-        Reader { keep: Keep::Unmanaged, bench: &Bench::default() }.deserialize(deserializer)
+        deserialize::Reader { keep: Keep::Unmanaged, bench: &deserialize::Bench::default() }.deserialize(deserializer)
     }
 
     /// The member `key` of an object; `None` when there is none, when it is `null`, or when this is no object.
@@ -279,32 +284,20 @@ impl Serialize for Node<'_> {
 
 // === impl List, Map ===
 
-/// What `shared` holds, with room for one more: moved when nobody else holds it, copied otherwise.
-fn owned<T: Clone + Default>(shared: &mut Arc<[T]>) -> Vec<T> {
-    let mut owned = Vec::with_capacity(shared.len() + 1);
-    match Arc::get_mut(shared) {
-        Some(only) => owned.extend(only.iter_mut().map(mem::take)),
-        None => owned.extend_from_slice(shared),
-    }
-    owned
-}
-
 impl<'a> List<'a> {
     /// The item at `index`, to be changed.
     pub fn get_mut(&mut self, index: usize) -> Option<&mut Node<'a>> {
-        Arc::make_mut(&mut self.0).get_mut(index)
+        self.0.get_mut(index)
     }
 
     /// Puts an item at the end.
     pub fn push(&mut self, item: Node<'a>) {
-        self.insert(self.len(), item);
+        self.0.insert(self.len(), item);
     }
 
     /// Puts an item in front of the one at `index`, or at the end when there are fewer.
     pub fn insert(&mut self, index: usize, item: Node<'a>) {
-        let mut items = owned(&mut self.0);
-        items.insert(index.min(items.len()), item);
-        self.0 = items.into();
+        self.0.insert(index.min(self.len()), item);
     }
 }
 
@@ -320,8 +313,8 @@ impl<'a> IntoIterator for List<'a> {
     type Item = Node<'a>;
     type IntoIter = std::vec::IntoIter<Node<'a>>;
 
-    fn into_iter(mut self) -> Self::IntoIter {
-        owned(&mut self.0).into_iter()
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_vec().into_iter()
     }
 }
 
@@ -333,7 +326,7 @@ impl<'a> FromIterator<Node<'a>> for List<'a> {
 
 impl PartialEq for List<'_> {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0) || self.0 == other.0
+        self.0.is(&other.0) || *self.0 == *other.0
     }
 }
 
@@ -346,7 +339,7 @@ impl<'a> Map<'a> {
     /// The value of `key`, to be changed.
     pub fn get_mut(&mut self, key: &str) -> Option<&mut Node<'a>> {
         let at = self.0.iter().rposition(|(k, _)| k == key)?;
-        Arc::make_mut(&mut self.0).get_mut(at).map(|(_, value)| value)
+        self.0.get_mut(at).map(|(_, value)| value)
     }
 
     /// Adds a member, or replaces the one of this name.
@@ -356,9 +349,7 @@ impl<'a> Map<'a> {
             *old = value;
             return;
         }
-        let mut members = owned(&mut self.0);
-        members.push((key, value));
-        self.0 = members.into();
+        self.0.insert(self.len(), (key, value));
     }
 
     /// Members in the order of the text.
@@ -381,8 +372,8 @@ impl<'a> IntoIterator for Map<'a> {
     type Item = Member<'a>;
     type IntoIter = std::vec::IntoIter<Self::Item>;
 
-    fn into_iter(mut self) -> Self::IntoIter {
-        owned(&mut self.0).into_iter()
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_vec().into_iter()
     }
 }
 
@@ -400,7 +391,7 @@ impl PartialEq for Map<'_> {
             return false;
         }
         let pairs = || self.0.iter().zip(other.0.iter());
-        if Arc::ptr_eq(&self.0, &other.0) {
+        if self.0.is(&other.0) {
             return true;
         }
         if pairs().all(|(a, b)| a.0 == b.0) {
@@ -477,152 +468,9 @@ pub(crate) fn index(token: &str) -> Option<usize> {
     if canonical { token.parse().ok() } else { None }
 }
 
-// === reading ===
-
-/// What the reader leaves out below the value it stands at.
-#[derive(Clone, Copy, PartialEq)]
-enum Keep {
-    /// Nothing.
-    All,
-    /// At the root of an API object.
-    Unmanaged,
-    /// In the object's `metadata`.
-    UnmanagedMetadata,
-}
-
-/// A legal object has 1.5 MB and seldom 50,000 values. A tree of 32 MiB of `{"":1},` would take gigabytes.
-const MOST_VALUES: usize = 500_000;
-
-/// Reads one value.
-struct Reader<'b, 'a> {
-    keep: Keep,
-    bench: &'b Bench<'a>,
-}
-
-/// What the readers of one text share. Members and items are gathered here until their object or list ends, so that each of
-/// those is allocated once and as large as it is.
-#[derive(Default)]
-struct Bench<'a> {
-    values: Cell<usize>,
-    members: RefCell<Vec<Member<'a>>>,
-    items: RefCell<Vec<Node<'a>>>,
-}
-
-/// What was gathered from `start` on. Nothing needs no memory of its own.
-fn taken<T>(gathered: &RefCell<Vec<T>>, start: usize) -> Arc<[T]> {
-    let mut gathered = gathered.borrow_mut();
-    if gathered.len() > start { gathered.drain(start..).collect() } else { Arc::default() }
-}
-
-fn read(text: &str, keep: Keep) -> Result<Node<'_>, ReadError> {
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    let reader = Reader { keep, bench: &Bench::default() };
-    let node = reader.deserialize(&mut deserializer).map_err(ReadError)?;
-    deserializer.end().map_err(ReadError)?;
-    Ok(node)
-}
-
-impl<'de> DeserializeSeed<'de> for Reader<'_, 'de> {
-    type Value = Node<'de>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node<'de>, D::Error> {
-        let values = self.bench.values.get() + 1;
-        self.bench.values.set(values);
-        if values > MOST_VALUES {
-            return Err(serde::de::Error::custom(format_args!("more than {MOST_VALUES} values")));
-        }
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Reader<'_, 'de> {
-    type Value = Node<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_unit<E>(self) -> Result<Node<'de>, E> {
-        Ok(Node::Null)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Node<'de>, E> {
-        Ok(Node::Bool(value))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Node<'de>, E> {
-        Ok(Node::Number(value.into()))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Node<'de>, E> {
-        Ok(Node::Number(value.into()))
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Node<'de>, E> {
-        Ok(Number::from_f64(value).map_or(Node::Null, Node::Number))
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Node<'de>, E> {
-        Ok(Node::String(Cow::Borrowed(text)))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Node<'de>, E> {
-        Ok(Node::String(Cow::Owned(text.to_owned())))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Node<'de>, A::Error> {
-        let start = self.bench.items.borrow().len();
-        while let Some(item) = list.next_element_seed(Reader { keep: Keep::All, ..self })? {
-            self.bench.items.borrow_mut().push(item);
-        }
-        Ok(Node::Array(List(taken(&self.bench.items, start))))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Node<'de>, A::Error> {
-        let start = self.bench.members.borrow().len();
-        while let Some(key) = object.next_key_seed(Key)? {
-            if self.keep == Keep::UnmanagedMetadata && key == "managedFields" {
-                object.next_value::<IgnoredAny>()?;
-                continue;
-            }
-            let keep =
-                if self.keep == Keep::Unmanaged && key == "metadata" { Keep::UnmanagedMetadata } else { Keep::All };
-            let value = object.next_value_seed(Reader { keep, ..self })?;
-            self.bench.members.borrow_mut().push((key, value));
-        }
-        Ok(Node::Object(Map(taken(&self.bench.members, start))))
-    }
-}
-
-/// A member's name, borrowed where serde's own `Cow` would copy it.
-struct Key;
-
-impl<'de> DeserializeSeed<'de> for Key {
-    type Value = Cow<'de, str>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Cow<'de, str>, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Key {
-    type Value = Cow<'de, str>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a member name")
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Cow<'de, str>, E> {
-        Ok(Cow::Borrowed(text))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Cow<'de, str>, E> {
-        Ok(Cow::Owned(text.to_owned()))
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::reader::MOST_VALUES;
     use super::*;
 
     #[test]

@@ -17,7 +17,7 @@ use crate::patch;
 use crate::printable::{printable, printable_lines};
 use crate::review;
 use crate::source::{self, Document, Item, Wanted};
-use crate::tree::Node;
+use crate::tree::{Arena, Node};
 use crate::workload;
 
 /// Answer one AdmissionReview, here or by asking a running webhook
@@ -282,7 +282,8 @@ impl Question {
 }
 
 fn here(basis: &Basis, text: &str, question: Question) -> anyhow::Result<String> {
-    let request = review::read(text.as_bytes())?;
+    let arena = Arena::for_text(text.len());
+    let request = review::read(text.as_bytes(), &arena)?;
     let outcome = basis.facts(&request.namespace, |facts| match question {
         Question::Mutate => basis.engine.mutate(&request, facts),
         Question::Validate => basis.engine.validate(&request, facts),

@@ -26,6 +26,7 @@ use super::{Answer, deadline, record};
 use crate::engine::{self, Engine, Facts, Outcome};
 use crate::policy::PolicySet;
 use crate::review;
+use crate::tree::Arena;
 
 /// A large review that gets its turn with less time left than this would be judged for nobody.
 const LEAST_TIME: Duration = Duration::from_millis(20);
@@ -214,8 +215,16 @@ impl Webhook {
 
     /// Decides, whatever happens, and keeps a record of it.
     async fn judge(&self, door: Door, body: &[u8], began: Instant, deadline: Instant) -> Result<Vec<u8>, Fault> {
-        let mut seen = None;
-        let decided = guarded(self.decide(door, body, &mut seen)).await;
+        let arena = Arena::for_text(body.len());
+        let read = catch_unwind(AssertUnwindSafe(|| review::read(body, &arena)));
+        let (seen, decided) = match read {
+            Ok(Ok(request)) => {
+                let decided = guarded(self.decide(door, &request)).await;
+                (Some(request), decided)
+            }
+            Ok(Err(error)) => (None, Err(error.into())),
+            Err(_) => (None, Err(Fault::Panicked)),
+        };
         // What nobody waits for any more was not answered, and does not count as if it were.
         let decided =
             decided.and_then(|decided| if Instant::now() < deadline { Ok(decided) } else { Err(Fault::Deadline) });
@@ -223,13 +232,7 @@ impl Webhook {
         decided.map(|(_, answer)| answer)
     }
 
-    async fn decide<'b>(
-        &self,
-        door: Door,
-        body: &'b [u8],
-        seen: &mut Option<review::Request<'b>>,
-    ) -> Result<(Outcome, Vec<u8>), Fault> {
-        let request = &*seen.insert(review::read(body)?);
+    async fn decide(&self, door: Door, request: &review::Request<'_>) -> Result<(Outcome, Vec<u8>), Fault> {
         let policies = self.policies.load_full();
         let outcome = if self.judge.passes_unseen(request, &policies) {
             Outcome::default()

@@ -13,7 +13,7 @@ use supercargo::packing::{
 use supercargo::policy::PolicySet;
 use supercargo::policy::profile::Neighbours;
 use supercargo::review;
-use supercargo::tree::Node;
+use supercargo::tree::{Arena, Node};
 
 use crate::properties::dice::Dice;
 use crate::support::{JOB_CONTROLLER, Review, compile, with};
@@ -218,7 +218,8 @@ impl Case {
         let (policies, namespace) = (self.policies(), Namespace::named("scans"));
         let facts = Facts { namespace: &namespace, policies: &policies, now: now(), packing };
         let bytes = Review::create(self.pod.clone()).by(JOB_CONTROLLER).bytes("scans");
-        let mut request = review::read(&bytes).unwrap();
+        let arena = Arena::default();
+        let mut request = review::read(&bytes, &arena).unwrap();
         request.dry_run = dry_run;
         Engine::default().mutate(&request, facts).unwrap()
     }

@@ -6,7 +6,7 @@ use supercargo::engine::{Engine, Facts, Outcome, Settings};
 use supercargo::facts::Namespace;
 use supercargo::policy::{Document, PolicyError, PolicySet, VolumeTypes};
 use supercargo::review;
-use supercargo::tree::Node;
+use supercargo::tree::{Arena, Node};
 
 /// The built-in guard and profile.
 pub const BUILT_IN: [&str; 2] =
@@ -86,7 +86,8 @@ impl World {
     #[track_caller]
     pub fn mutate(&self, review: &Review) -> Answer {
         let bytes = review.bytes(&self.namespace.name);
-        let request = review::read(&bytes).unwrap();
+        let arena = Arena::default();
+        let request = review::read(&bytes, &arena).unwrap();
         Answer::new(self.engine.mutate(&request, self.facts()).unwrap())
     }
 
@@ -94,7 +95,8 @@ impl World {
     #[track_caller]
     pub fn validate(&self, review: &Review) -> Answer {
         let bytes = review.bytes(&self.namespace.name);
-        let request = review::read(&bytes).unwrap();
+        let arena = Arena::default();
+        let request = review::read(&bytes, &arena).unwrap();
         Answer::new(self.engine.validate(&request, self.facts()).unwrap())
     }
 

@@ -15,6 +15,7 @@ use supercargo::packing::View as Nodes;
 use supercargo::policy::PolicySet;
 use supercargo::review;
 use supercargo::server::facts::Source;
+use supercargo::tree::Arena;
 use tokio::task::JoinSet;
 
 use super::api::Api;
@@ -149,7 +150,8 @@ impl Replica {
         let namespace = self.source.namespace("scans").await.unwrap();
         let policies = self.policies.load_full();
         let bytes = Review::create(pod.clone()).by(JOB_CONTROLLER).bytes("scans");
-        let mut request = review::read(&bytes).unwrap();
+        let arena = Arena::default();
+        let mut request = review::read(&bytes, &arena).unwrap();
         request.dry_run = dry_run;
         let decide = |packing: Option<Nodes<'_>>| {
             self.engine.mutate(&request, Facts { namespace: &namespace, policies: &policies, now, packing })

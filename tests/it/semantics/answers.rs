@@ -138,7 +138,8 @@ fn an_object_that_cannot_be_read_is_a_fault_and_no_refusal() {
     let review = Review::create(bad_deployment()).bytes("shop");
     let review = String::from_utf8(review).unwrap().replace("\"replicas\":1", &format!("\"replicas\":{deep}"));
     // Either the envelope or the object says so; neither decides.
-    if let Ok(request) = supercargo::review::read(review.as_bytes()) {
+    let arena = supercargo::tree::Arena::default();
+    if let Ok(request) = supercargo::review::read(review.as_bytes(), &arena) {
         let facts = supercargo::engine::Facts {
             namespace: &world.namespace,
             policies: &world.policies,

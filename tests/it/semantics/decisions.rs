@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use supercargo::review;
+use supercargo::tree::Arena;
 
 use crate::support::*;
 
@@ -165,7 +166,10 @@ fn the_systems_namespaces_are_never_touched() {
     for name in ["kube-system", "kube-public", "supercargo", "karpenter", "cert-manager", "cilium"] {
         let world = World::built_in().in_namespace(name);
         let bytes = Review::create(bad_deployment()).bytes(name);
-        assert!(world.engine.passes_unseen(&review::read(&bytes).unwrap(), &world.policies), "{name}");
+        assert!(
+            world.engine.passes_unseen(&review::read(&bytes, &Arena::default()).unwrap(), &world.policies),
+            "{name}"
+        );
         world.validate(&Review::create(bad_deployment())).assert_clean();
         world.check(&bad_deployment()).assert_clean();
     }
@@ -190,7 +194,10 @@ fn other_kinds_pass_unseen() {
         let object = with(with(bad_deployment(), "/apiVersion", json!(group)), "/kind", json!(kind));
         let bytes = Review::create(object.clone()).bytes("shop");
         let world = shop();
-        assert!(world.engine.passes_unseen(&review::read(&bytes).unwrap(), &world.policies), "{group} {kind}");
+        assert!(
+            world.engine.passes_unseen(&review::read(&bytes, &Arena::default()).unwrap(), &world.policies),
+            "{group} {kind}"
+        );
         world.validate(&Review::create(object)).assert_clean();
     }
 }
@@ -221,7 +228,8 @@ fn odd_envelopes() {
     let bytes = String::from_utf8(review.bytes("shop")).unwrap();
     review.object = Value::Null;
     let object = bytes.replace(&bad_deployment().to_string(), "null");
-    let request = review::read(object.as_bytes()).unwrap();
+    let arena = Arena::default();
+    let request = review::read(object.as_bytes(), &arena).unwrap();
     let world = shop();
     let facts = supercargo::engine::Facts {
         namespace: &world.namespace,

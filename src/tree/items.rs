@@ -1,0 +1,101 @@
+//! Where lists and maps have their items: in an arena or in counted memory of their own. Knows nothing of JSON.
+
+use std::iter;
+use std::mem;
+use std::ops::Deref;
+use std::sync::Arc;
+
+/// What a list or a map holds.
+#[derive(Clone)]
+pub(super) enum Items<'a, T> {
+    /// In an [`Arena`], which frees them all at once.
+    Kept(&'a [T]),
+    /// In memory of their own, until the last copy goes.
+    Shared(Arc<[T]>),
+}
+
+/// The memory of trees that are read for one purpose, such as a review: freed at once, not list by list.
+#[derive(Debug, Default)]
+pub struct Arena(bumpalo::Bump);
+
+impl Arena {
+    /// Room for the tree of a text of so many bytes, as most are; more is found when it is needed.
+    pub fn for_text(bytes: usize) -> Self {
+        Arena(bumpalo::Bump::with_capacity((2 * bytes).clamp(1 << 10, 64 << 10)))
+    }
+
+    /// Nothing in here is dropped: what owns memory of its own would leak it.
+    pub(super) fn keep<T>(&self, items: impl ExactSizeIterator<Item = T>) -> &[T] {
+        self.0.alloc_slice_fill_iter(items)
+    }
+
+    pub(super) fn keep_str(&self, text: &str) -> &str {
+        self.0.alloc_str(text)
+    }
+}
+
+impl<T> Deref for Items<'_, T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        match self {
+            Items::Kept(items) => items,
+            Items::Shared(items) => items,
+        }
+    }
+}
+
+impl<T> Default for Items<'_, T> {
+    fn default() -> Self {
+        Items::Kept(&[])
+    }
+}
+
+impl<T> FromIterator<T> for Items<'_, T> {
+    fn from_iter<I: IntoIterator<Item = T>>(items: I) -> Self {
+        Items::Shared(items.into_iter().collect())
+    }
+}
+
+impl<T: Clone + Default> Items<'_, T> {
+    pub(super) fn get_mut(&mut self, index: usize) -> Option<&mut T> {
+        if let Items::Kept(items) = self {
+            *self = Items::Shared(Arc::from(*items));
+        }
+        match self {
+            Items::Shared(items) => Arc::make_mut(items).get_mut(index),
+            Items::Kept(_) => None,
+        }
+    }
+
+    /// Puts `item` in front of the one at `index`; the others move when nobody else holds them, and are copied otherwise.
+    pub(super) fn insert(&mut self, index: usize, item: T) {
+        if let Items::Shared(items) = self
+            && let Some(only) = Arc::get_mut(items)
+        {
+            let (before, after) = only.split_at_mut(index);
+            let after = after.iter_mut().map(mem::take);
+            *self = before.iter_mut().map(mem::take).chain(iter::once(item)).chain(after).collect();
+        } else {
+            let (before, after) = self.split_at(index);
+            *self = before.iter().cloned().chain(iter::once(item)).chain(after.iter().cloned()).collect();
+        }
+    }
+
+    pub(super) fn into_vec(mut self) -> Vec<T> {
+        match &mut self {
+            Items::Kept(items) => items.to_vec(),
+            Items::Shared(items) => match Arc::get_mut(items) {
+                Some(only) => only.iter_mut().map(mem::take).collect(),
+                None => items.to_vec(),
+            },
+        }
+    }
+}
+
+impl<T> Items<'_, T> {
+    /// Whether they are the very same, which is quicker told than whether they are equal.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        std::ptr::eq(&raw const **self, &raw const **other)
+    }
+}
