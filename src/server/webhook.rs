@@ -3,6 +3,7 @@
 //! Owns what stands between the socket and the engine: who may send what, the deadline, the panic guard, where large bodies are
 //! judged, the log line and the metrics. Decides nothing about objects (engine.rs) and knows no socket (accept.rs).
 
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -30,6 +31,11 @@ use crate::tree::Arena;
 
 /// A large review that gets its turn with less time left than this would be judged for nobody.
 const LEAST_TIME: Duration = Duration::from_millis(20);
+
+thread_local! {
+    /// What the last review on this thread was read into. Large blocks come from where both workers wait for each other.
+    static SPARE: Cell<Option<Arena>> = const { Cell::new(None) };
+}
 
 /// What judges a request; [`Engine`] does, and a test may put something worse in its place.
 pub trait Judge: Send + Sync + 'static {
@@ -215,7 +221,7 @@ impl Webhook {
 
     /// Decides, whatever happens, and keeps a record of it.
     async fn judge(&self, door: Door, body: &[u8], began: Instant, deadline: Instant) -> Result<Vec<u8>, Fault> {
-        let arena = Arena::for_text(body.len());
+        let arena = SPARE.take().unwrap_or_else(|| Arena::for_text(body.len()));
         let read = catch_unwind(AssertUnwindSafe(|| review::read(body, &arena)));
         let (seen, decided) = match read {
             Ok(Ok(request)) => {
@@ -229,6 +235,8 @@ impl Webhook {
         let decided =
             decided.and_then(|decided| if Instant::now() < deadline { Ok(decided) } else { Err(Fault::Deadline) });
         record::decided(&self.metrics, door, seen.as_ref(), &decided, began.elapsed());
+        drop(seen);
+        SPARE.set(arena.cleared());
         decided.map(|(_, answer)| answer)
     }
 

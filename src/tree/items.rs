@@ -14,6 +14,10 @@ pub(super) enum Items<'a, T> {
     Shared(Arc<[T]>),
 }
 
+/// Room that is had at once: a pod of 4 KB has a tree of 8, and 64 are no burden to have at hand.
+const LEAST: usize = 8 << 10;
+const MOST: usize = 64 << 10;
+
 /// The memory of trees that are read for one purpose, such as a review: freed at once, not list by list.
 #[derive(Debug, Default)]
 pub struct Arena(bumpalo::Bump);
@@ -21,7 +25,13 @@ pub struct Arena(bumpalo::Bump);
 impl Arena {
     /// Room for the tree of a text of so many bytes, as most are; more is found when it is needed.
     pub fn for_text(bytes: usize) -> Self {
-        Arena(bumpalo::Bump::with_capacity((2 * bytes).clamp(1 << 10, 64 << 10)))
+        Arena(bumpalo::Bump::with_capacity((2 * bytes).clamp(LEAST, MOST)))
+    }
+
+    /// The same memory for the next text; what grew large gives it back.
+    pub fn cleared(mut self) -> Option<Self> {
+        self.0.reset();
+        (self.0.chunk_capacity() <= MOST).then_some(self)
     }
 
     /// Nothing in here is dropped: what owns memory of its own would leak it.

@@ -94,9 +94,13 @@ impl<'a> Reader<'a> {
         let first = self.next_byte();
         let start = self.at;
         match first {
-            Some(b'"') => drop(self.string()?),
-            Some(b'{') => self.object(|reader, _| reader.skip().map(drop))?,
-            Some(b'[') => self.array(|reader| reader.skip().map(drop))?,
+            Some(b'"') => self.skip_string()?,
+            Some(b'{') => self.nested(b'{', b'}', |reader| {
+                reader.skip_string()?;
+                reader.take(b':')?;
+                reader.skip().map(drop)
+            })?,
+            Some(b'[') => self.nested(b'[', b']', |reader| reader.skip().map(drop))?,
             Some(b't') => self.word("true", ())?,
             Some(b'f') => self.word("false", ())?,
             Some(b'n') => self.word("null", ())?,
@@ -106,6 +110,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A string.
+    #[inline]
     pub fn string(&mut self) -> Result<Cow<'a, str>> {
         self.take(b'"')?;
         let start = self.at;
@@ -118,6 +123,17 @@ impl<'a> Reader<'a> {
             }
             Some(b'\\') => self.escaped(text),
             _ => Err(Unreadable),
+        }
+    }
+
+    fn skip_string(&mut self) -> Result<()> {
+        self.take(b'"')?;
+        loop {
+            self.at += plain(&self.text.as_bytes()[self.at..]);
+            if self.byte() != Some(b'\\') {
+                return self.exactly(b'"');
+            }
+            self.escape()?;
         }
     }
 
@@ -137,16 +153,10 @@ impl<'a> Reader<'a> {
     /// An object, a member at a time: `member` is told the name and has to read the value.
     pub fn object(&mut self, mut member: impl FnMut(&mut Self, Cow<'a, str>) -> Result<()>) -> Result<()> {
         self.nested(b'{', b'}', |reader| {
-            reader.next_byte();
             let name = reader.string()?;
-            reader.next_byte();
             reader.take(b':')?;
             member(reader, name)
         })
-    }
-
-    fn array(&mut self, item: impl FnMut(&mut Self) -> Result<()>) -> Result<()> {
-        self.nested(b'[', b']', item)
     }
 
     fn map(&mut self, keep: Keep) -> Result<Map<'a>> {
@@ -165,7 +175,7 @@ impl<'a> Reader<'a> {
 
     fn list(&mut self) -> Result<List<'a>> {
         let start = self.items.len();
-        self.array(|reader| {
+        self.nested(b'[', b']', |reader| {
             let item = reader.value(Keep::All)?;
             reader.items.push(item);
             Ok(())
@@ -226,37 +236,42 @@ impl<'a> Reader<'a> {
         self.unescaped.clear();
         self.unescaped.push_str(text);
         while self.byte() == Some(b'\\') {
-            self.at += 1;
-            let escape = self.byte();
-            self.at += 1;
-            let character = match escape {
-                Some(character @ (b'"' | b'\\' | b'/')) => char::from(character),
-                Some(b'b') => '\u{8}',
-                Some(b'f') => '\u{c}',
-                Some(b'n') => '\n',
-                Some(b'r') => '\r',
-                Some(b't') => '\t',
-                Some(b'u') => self.code_point()?,
-                _ => return Err(Unreadable),
-            };
+            let character = self.escape()?;
             self.unescaped.push(character);
             let start = self.at;
             self.at += plain(&self.text.as_bytes()[start..]);
             self.unescaped.push_str(&self.text[start..self.at]);
         }
-        self.take(b'"')?;
+        self.exactly(b'"')?;
         Ok(match self.arena {
             Some(arena) => Cow::Borrowed(arena.keep_str(&self.unescaped)),
             None => Cow::Owned(self.unescaped.clone()),
         })
     }
 
+    /// One escape, from its backslash on.
+    fn escape(&mut self) -> Result<char> {
+        self.exactly(b'\\')?;
+        let escape = self.byte();
+        self.at += 1;
+        match escape {
+            Some(character @ (b'"' | b'\\' | b'/')) => Ok(char::from(character)),
+            Some(b'b') => Ok('\u{8}'),
+            Some(b'f') => Ok('\u{c}'),
+            Some(b'n') => Ok('\n'),
+            Some(b'r') => Ok('\r'),
+            Some(b't') => Ok('\t'),
+            Some(b'u') => self.code_point(),
+            _ => Err(Unreadable),
+        }
+    }
+
     /// What follows `\u`, with the second half of a pair where there is one.
     fn code_point(&mut self) -> Result<char> {
         let first = u32::from(self.four_digits()?);
         let code = if (0xd800..0xdc00).contains(&first) {
-            self.take(b'\\')?;
-            self.take(b'u')?;
+            self.exactly(b'\\')?;
+            self.exactly(b'u')?;
             let second = u32::from(self.four_digits()?).wrapping_sub(0xdc00);
             if second >= 0x400 {
                 return Err(Unreadable);
@@ -277,7 +292,15 @@ impl<'a> Reader<'a> {
         u16::from_str_radix(digits, 16).map_err(|_| Unreadable)
     }
 
+    /// This byte, after any white space.
+    #[inline]
     fn take(&mut self, byte: u8) -> Result<()> {
+        self.next_byte();
+        self.exactly(byte)
+    }
+
+    #[inline]
+    fn exactly(&mut self, byte: u8) -> Result<()> {
         if self.byte() != Some(byte) {
             return Err(Unreadable);
         }
@@ -286,15 +309,23 @@ impl<'a> Reader<'a> {
     }
 
     /// The first byte that is no white space, which is where the reader then stands.
+    #[inline]
     fn next_byte(&mut self) -> Option<u8> {
-        loop {
-            match self.byte() {
-                Some(b' ' | b'\n' | b'\t' | b'\r') => self.at += 1,
-                byte => return byte,
-            }
+        match self.byte() {
+            Some(byte) if byte > b' ' => Some(byte),
+            _ => self.next_after_space(),
         }
     }
 
+    #[cold]
+    fn next_after_space(&mut self) -> Option<u8> {
+        while let Some(b' ' | b'\n' | b'\t' | b'\r') = self.byte() {
+            self.at += 1;
+        }
+        self.byte()
+    }
+
+    #[inline]
     fn byte(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
@@ -318,6 +349,7 @@ fn taken<'a, T>(gathered: &mut Vec<T>, start: usize, arena: Option<&'a Arena>) -
 
 /// How many bytes there are before the first quote, backslash or control character. Eight are looked at together: of each byte the highest bit is
 /// left where it is one of those; what is carried out of one can only be wrong above it.
+#[inline]
 fn plain(bytes: &[u8]) -> usize {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);
     const HIGHEST: u64 = ONES << 7;
