@@ -455,7 +455,7 @@ mod tests {
             (r#""dryRun": true"#, r#""dryRun": "true""#),
             (r#"{"username": "ann"}"#, r#"{"groups": ["a"]}"#),
             (r#"{"username": "ann"}"#, r#""ann""#),
-            (r#"}}"#, r#"}} x"#),
+            ("}}", "}} x"),
         ];
         for (from, to) in changes {
             let text = REVIEW.replacen(from, to, 1);
