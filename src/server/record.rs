@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use tracing::Span;
+
 use super::fault::Fault;
 use super::metrics::{Metrics, Review, kind_label};
 use super::webhook::Door;
@@ -18,6 +20,20 @@ const LONGEST_NAME: usize = 253;
 /// A request that never got as far as being judged.
 pub(super) fn unread(fault: &Fault) {
     tracing::warn!(fault = %fault.word(), "no review: {}", printable(&fault.to_string()));
+}
+
+/// What is said while a request is judged belongs to it. A line of its own says the same at the end, so this is for those who asked for more.
+pub(super) fn span(door: Door, request: &Request<'_>) -> Span {
+    tracing::debug_span!(
+        "review",
+        webhook = %door.word(),
+        uid = clip(&request.uid),
+        kind = clip(&request.kind),
+        namespace = clip(&request.namespace),
+        name = clip(&request.name),
+        operation = %request.operation.word(),
+        dry_run = request.dry_run,
+    )
 }
 
 /// A request that was judged, or that could not be.

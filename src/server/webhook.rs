@@ -17,6 +17,7 @@ use hyper::http::request::Parts;
 use hyper::{Method, Request};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
+use tracing::Instrument;
 
 use super::body::{self, Budget};
 use super::facts::Source;
@@ -225,7 +226,7 @@ impl Webhook {
         let read = catch_unwind(AssertUnwindSafe(|| review::read(body, &arena)));
         let (seen, decided) = match read {
             Ok(Ok(request)) => {
-                let decided = guarded(self.decide(door, &request)).await;
+                let decided = guarded(self.decide(door, &request)).instrument(record::span(door, &request)).await;
                 (Some(request), decided)
             }
             Ok(Err(error)) => (None, Err(error.into())),

@@ -33,7 +33,7 @@ pub(super) fn start(format: LogFormat, level: LogLevel) -> anyhow::Result<Flush>
     let lines = fmt::layer().with_writer(lines).with_target(false);
     let lines = match format {
         LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
-        LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).with_current_span(true).with_span_list(false).boxed(),
     };
     // Fails when there is a subscriber already, and then that one serves as well.
     let _ = tracing_subscriber::registry().with(lines.with_filter(filter)).try_init();
