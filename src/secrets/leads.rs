@@ -89,15 +89,19 @@ static AUTOMATON: LazyLock<Option<Automaton>> = LazyLock::new(|| {
 
 /// Every lead in `text`, overlapping ones too, in the order in which they end.
 pub(super) fn of(text: &str) -> impl Iterator<Item = (Lead, Range<usize>)> + '_ {
-    let known = AUTOMATON.as_ref();
-    let leads = known.map_or(&[][..], |known| &known.leads);
-    let hits = known.and_then(|known| Hits::new(&known.automaton, text));
-    hits.into_iter().flatten().map(|(pattern, range)| (leads[pattern], range))
+    find(text).into_iter().flatten()
+}
+
+/// The same; `None` for most texts without a lead.
+pub(super) fn find(text: &str) -> Option<impl Iterator<Item = (Lead, Range<usize>)> + '_> {
+    let Automaton { automaton, leads } = AUTOMATON.as_ref()?;
+    let hits = Hits::new(automaton, text)?;
+    Some(hits.map(|(pattern, range)| (leads[pattern], range)))
 }
 
 /// Whether a name has one of the [`WORDS`].
 pub(super) fn names_a_secret(name: &str) -> bool {
-    of(name).any(|(lead, _)| lead == Lead::Word)
+    find(name).is_some_and(|mut leads| leads.any(|(lead, _)| lead == Lead::Word))
 }
 
 #[cfg(test)]

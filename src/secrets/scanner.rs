@@ -112,8 +112,19 @@ impl<'f> Scanner<'f> {
         if text.len() < SHORTEST || !self.meter.spend(text.len()) {
             return false;
         }
+        let found = leads::find(text).is_some_and(|leads| self.follow_all(site, text, assignments, leads));
+        found | (self.options.password_hashes && self.hashes(site, text))
+    }
+
+    fn follow_all(
+        &mut self,
+        site: &Site<'_>,
+        text: &str,
+        assignments: bool,
+        leads: impl Iterator<Item = (Lead, Range<usize>)>,
+    ) -> bool {
         let mut on = Reading { site, text, taken: 0, named: 0, line: (0, 1), several: None, found: false };
-        for (lead, hit) in leads::of(text) {
+        for (lead, hit) in leads {
             if hit.start < on.taken {
                 continue;
             }
@@ -136,7 +147,7 @@ impl<'f> Scanner<'f> {
                 }
             }
         }
-        on.found | (self.options.password_hashes && self.hashes(site, text))
+        on.found
     }
 
     /// The password hashes in a text.
