@@ -6,7 +6,7 @@
 use crate::tree::Node;
 
 use super::Surface;
-use super::classify::{self, Head, Manner};
+use super::classify::{self, Manner};
 use super::scanner::Scanner;
 use super::site::{Path, Site};
 use super::{binary, shell};
@@ -46,6 +46,24 @@ const SKIPPED_FIELDS: &[&str] = &[
     "configMapRef", "imagePullPolicy", "terminationMessagePath", "restartPolicy", "dnsPolicy", "schedulerName", "securityContext", "affinity",
     "tolerations", "strategy", "secretName", "remoteRef", "encryptedData", "status",
 ];
+
+/// By the first letter of a skipped field the lengths that it has, a bit each: says of most others at once that they are none.
+const SKIPPED_LENGTHS: [u32; 128] = {
+    let mut lengths = [0; 128];
+    let mut at = 0;
+    while at < SKIPPED_FIELDS.len() {
+        let field = SKIPPED_FIELDS[at].as_bytes();
+        lengths[field[0] as usize] |= 1 << field.len();
+        at += 1;
+    }
+    lengths
+};
+
+fn is_skipped(field: &str) -> bool {
+    let lengths = field.bytes().next().and_then(|first| SKIPPED_LENGTHS.get(usize::from(first)));
+    let fits = lengths.is_some_and(|lengths| field.len() < 32 && lengths >> field.len() & 1 == 1);
+    fits && SKIPPED_FIELDS.contains(&field)
+}
 
 /// The last of what kubectl was given, verbatim: the live fields are judged, and the author cannot edit this.
 pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -96,7 +114,7 @@ fn node<'a>(value: &'a Node<'a>, key: &'a str, at: At<'a>, scanner: &mut Scanner
         }
         Node::Object(_) => object(value, at, scanner),
         // A password of digits that nobody quoted.
-        Node::Number(number) if classify::head(key) == Some(Head::Password) => {
+        Node::Number(number) if classify::names_a_password(key) => {
             scanner.pair(&at.site(Some(key)), key, &number.to_string(), Manner::Loose);
         }
         Node::Null | Node::Bool(_) | Node::Number(_) => {}
@@ -125,7 +143,7 @@ fn object<'a>(value: &'a Node<'a>, at: At<'a>, scanner: &mut Scanner<'_>) {
     let config_map = kind == "ConfigMap";
     let at = At { acme: at.acme || answers_a_challenge(value, kind), ..at };
     for (key, member) in members.iter() {
-        if SKIPPED_FIELDS.contains(&key) {
+        if is_skipped(key) {
             continue;
         }
         let path = at.path.key(key);

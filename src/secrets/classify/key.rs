@@ -239,6 +239,15 @@ pub(in crate::secrets) fn head(name: &str) -> Option<Head> {
     (!before.iter().any(|word| is(ABOUT, word) && !(head == Head::Password && is(&["public"], word)))).then_some(head)
 }
 
+/// What every word for a password has in it.
+const IN_PASSWORDS: [[u8; 2]; 4] = [*b"pa", *b"ps", *b"pw", *b"au"];
+
+/// Whether a name's head is a password. Asked of every number, so that most names are told by two letters.
+pub(in crate::secrets) fn names_a_password(name: &str) -> bool {
+    let mut pairs = name.as_bytes().windows(2).map(|pair| [pair[0] | 0x20, pair[1] | 0x20]);
+    pairs.any(|pair| IN_PASSWORDS.contains(&pair)) && head(name) == Some(Head::Password)
+}
+
 /// Words by which a name says that what it holds is none: `nonMatchingToken`, `FAKE_API_KEY`, `invalidPassword`.
 const DENIALS: &[&str] = &["non", "fake", "dummy", "invalid", "mock", "wrong", "bogus", "revoked", "expired"];
 
@@ -292,6 +301,15 @@ fn ends(list: &[&str], word: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_word_for_a_password_has_its_two_letters() {
+        for word in PASSWORD_ENDS.iter().chain(PASSWORD_WORDS).chain(&["pass"]) {
+            assert_eq!(head(word), Some(Head::Password), "{word}");
+            assert!(names_a_password(word) && names_a_password(&word.to_uppercase()), "{word}");
+        }
+        assert!(!names_a_password("port") && !names_a_password("DB_PASSWORD_LENGTH"));
+    }
 
     #[test]
     fn the_head_decides() {
