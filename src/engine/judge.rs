@@ -265,7 +265,11 @@ fn missing_volumes(pod: &Pod<'_>, stowed: &Pod<'_>, profiles: &[&Profile]) -> Ve
     let volumes = |pod: &Pod<'_>| pod.spec().map_or(0, |spec| spec.items("volumes").len());
     let wanted = stowed.spec().map(|spec| spec.items("volumes")).unwrap_or_default();
     // Volumes are appended: the pod's own come first.
-    let missing = wanted.iter().skip(volumes(pod)).filter_map(|volume| volume.str("name")).filter(|name| pod.volume(name).is_none());
+    let missing = wanted
+        .iter()
+        .skip(volumes(pod))
+        .filter_map(|volume| volume.str("name"))
+        .filter(|name| pod.volume(name).is_none());
     let by = || profiles.iter().map(|profile| format!("PodProfile/{}", profile.name)).collect::<Vec<_>>().join(", ");
     let objection = |name: &str| Objection {
         to: ObjectionTo::Volume,

@@ -351,7 +351,10 @@ fn weighing(bytes: usize) -> usize {
 
 /// Whether a key of Google's, whose form is the same for servers and for pages, is meant for pages by its name.
 fn is_for_browsers(name: &str, value: &str) -> bool {
-    value.len() < 64 && value.starts_with(['A', '"', '\'']) && value.trim_start_matches(['"', '\'']).starts_with("AIza") && classify::is_public(name)
+    value.len() < 64
+        && value.starts_with(['A', '"', '\''])
+        && value.trim_start_matches(['"', '\'']).starts_with("AIza")
+        && classify::is_public(name)
 }
 
 /// What a value falls back to, or the value itself.

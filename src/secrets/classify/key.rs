@@ -240,7 +240,7 @@ pub(in crate::secrets) fn head(name: &str) -> Option<Head> {
 }
 
 /// What every word for a password has in it.
-const IN_PASSWORDS: [[u8; 2]; 4] = [*b"pa", *b"ps", *b"pw", *b"au"];
+const IN_PASSWORDS: [[u8; 2]; 3] = [*b"as", *b"ps", *b"pw"];
 
 /// Whether a name's head is a password. Asked of every number, so that most names are told by two letters.
 pub(in crate::secrets) fn names_a_password(name: &str) -> bool {
