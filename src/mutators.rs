@@ -22,7 +22,8 @@ mod resources;
 mod volumes;
 
 /// A mutator's name in metrics and messages, and what it does.
-type Mutator = (&'static str, fn(&mut Stowing<'_, '_>) -> Result<(), EditError>);
+type Mutator = (&'static str, Apply);
+type Apply = fn(&mut Stowing<'_, '_>) -> Result<(), EditError>;
 
 /// Every mutator, in the order in which they run: later ones see what earlier ones added.
 const MUTATORS: [Mutator; 4] = [
@@ -33,7 +34,7 @@ const MUTATORS: [Mutator; 4] = [
 ];
 
 /// Those that object, in the same order: they look at nothing that the others add.
-const OBJECTING: [fn(&mut Stowing<'_, '_>) -> Result<(), EditError>; 2] = [labels::apply, volumes::apply];
+const OBJECTING: [Apply; 2] = [labels::apply, volumes::apply];
 
 /// One pod being equipped: what the mutators read, and what they write.
 struct Stowing<'s, 't> {

@@ -47,22 +47,36 @@ const SKIPPED_FIELDS: &[&str] = &[
     "tolerations", "strategy", "secretName", "remoteRef", "encryptedData", "status",
 ];
 
-/// By the first letter of a skipped field the lengths that it has, a bit each: says of most others at once that they are none.
-const SKIPPED_LENGTHS: [u32; 128] = {
-    let mut lengths = [0; 128];
-    let mut at = 0;
-    while at < SKIPPED_FIELDS.len() {
-        let field = SKIPPED_FIELDS[at].as_bytes();
-        lengths[field[0] as usize] |= 1 << field.len();
-        at += 1;
+/// The same as a hash table: a field stands at its slot, or right behind others of it.
+static SKIPPED: [&str; SLOTS] = {
+    let mut table = [""; SLOTS];
+    let mut next = 0;
+    while next < SKIPPED_FIELDS.len() {
+        let field = SKIPPED_FIELDS[next];
+        let mut at = slot(field.as_bytes());
+        while !table[at].is_empty() {
+            at = (at + 1) % SLOTS;
+        }
+        table[at] = field;
+        next += 1;
     }
-    lengths
+    table
 };
+const SLOTS: usize = 256;
+
+const fn slot(field: &[u8]) -> usize {
+    match field {
+        [first, .., last] => (*first as usize + 8 * field.len() + 32 * *last as usize) % SLOTS,
+        _ => 0,
+    }
+}
 
 fn is_skipped(field: &str) -> bool {
-    let lengths = field.bytes().next().and_then(|first| SKIPPED_LENGTHS.get(usize::from(first)));
-    let fits = lengths.is_some_and(|lengths| field.len() < 32 && lengths >> field.len() & 1 == 1);
-    fits && SKIPPED_FIELDS.contains(&field)
+    let mut at = slot(field.as_bytes());
+    while !SKIPPED[at].is_empty() && SKIPPED[at] != field {
+        at = (at + 1) % SLOTS;
+    }
+    !SKIPPED[at].is_empty()
 }
 
 /// The last of what kubectl was given, verbatim: the live fields are judged, and the author cannot edit this.
@@ -248,14 +262,14 @@ fn arguments<'a>(
 ) {
     let within = if at.surface == Surface::Other { field } else { at.within };
     let surface = if at.surface == Surface::Other { Surface::Argument } else { at.surface };
-    let words: Vec<&str> = items.iter().map(|item| item.as_str().unwrap_or_default()).collect();
     // `command: [mysql]` with `args: [-pX]` is one command line.
-    let lead: Vec<&str> = match (field, container.get("command")) {
-        ("args", Some(Node::Array(command))) => command.iter().filter_map(Node::as_str).collect(),
-        _ => Vec::new(),
-    };
-    let line: Vec<&str> = lead.iter().chain(&words).copied().collect();
-    let own = shell::password(&line).and_then(|(word, range)| Some((word.checked_sub(lead.len())?, range)));
+    let command = if field == "args" { container.items("command") } else { &[] };
+    let mut line = Vec::with_capacity(command.len() + items.len());
+    line.extend(command.iter().filter_map(Node::as_str));
+    let lead = line.len();
+    line.extend(items.iter().map(|item| item.as_str().unwrap_or_default()));
+    let words = &line[lead..];
+    let own = shell::password(&line).and_then(|(word, range)| Some((word.checked_sub(lead)?, range)));
     let mut skip = None;
     for (index, word) in words.iter().enumerate() {
         let path = at.path.index(index);
