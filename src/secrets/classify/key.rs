@@ -239,13 +239,10 @@ pub(in crate::secrets) fn head(name: &str) -> Option<Head> {
     (!before.iter().any(|word| is(ABOUT, word) && !(head == Head::Password && is(&["public"], word)))).then_some(head)
 }
 
-/// What every word for a password has in it.
-const IN_PASSWORDS: [[u8; 2]; 3] = [*b"as", *b"ps", *b"pw"];
-
-/// Whether a name's head is a password. Asked of every number, so that most names are told by two letters.
+/// Whether a name's head is a password. Asked of every number: most names lack the two letters that every word for a password has.
 pub(in crate::secrets) fn names_a_password(name: &str) -> bool {
-    let mut pairs = name.as_bytes().windows(2).map(|pair| [pair[0] | 0x20, pair[1] | 0x20]);
-    pairs.any(|pair| IN_PASSWORDS.contains(&pair)) && head(name) == Some(Head::Password)
+    let has = |pair: &[u8]| matches!([pair[0] | 0x20, pair[1] | 0x20], [b'a', b's'] | [b'p', b's' | b'w']);
+    name.as_bytes().windows(2).any(has) && head(name) == Some(Head::Password)
 }
 
 /// Words by which a name says that what it holds is none: `nonMatchingToken`, `FAKE_API_KEY`, `invalidPassword`.
