@@ -22,7 +22,8 @@ mod resources;
 mod volumes;
 
 /// A mutator's name in metrics and messages, and what it does.
-type Mutator = (&'static str, fn(&mut Stowing<'_, '_>) -> Result<(), EditError>);
+type Mutator = (&'static str, Apply);
+type Apply = fn(&mut Stowing<'_, '_>) -> Result<(), EditError>;
 
 /// Every mutator, in the order in which they run: later ones see what earlier ones added.
 const MUTATORS: [Mutator; 4] = [
@@ -31,6 +32,9 @@ const MUTATORS: [Mutator; 4] = [
     ("volumes", volumes::apply),
     ("placement", placement::apply),
 ];
+
+/// Those that object, in the same order: they look at nothing that the others add.
+const OBJECTING: [Apply; 2] = [labels::apply, volumes::apply];
 
 /// One pod being equipped: what the mutators read, and what they write.
 struct Stowing<'s, 't> {
@@ -85,10 +89,7 @@ pub fn stow(
     packing: Option<View<'_>>,
     editor: &mut Editor<'_>,
 ) -> Result<Stowed, EditError> {
-    let Some((profile, mut objections)) = combine::combine(profiles) else { return Ok(Stowed::default()) };
-    for objection in &mut objections {
-        objection.pointer.insert_str(0, at);
-    }
+    let Some((profile, objections)) = combined(profiles, at) else { return Ok(Stowed::default()) };
     let mut stowing = Stowing {
         profile: &profile,
         namespace,
@@ -114,6 +115,41 @@ pub fn stow(
     }
     let Stowing { objections, warnings, packed, reservation, .. } = stowing;
     Ok(Stowed { mutators: touched, objections, warnings, packed, reservation })
+}
+
+/// What `profiles` have against a pod that is stored as it is: no more is done than finding that out takes.
+pub fn objections(
+    profiles: &[&Profile],
+    namespace: &Namespace,
+    author: Author,
+    editor: &mut Editor<'_>,
+) -> Result<Vec<Objection>, EditError> {
+    let Some((profile, objections)) = combined(profiles, "") else { return Ok(Vec::new()) };
+    let mut stowing = Stowing {
+        profile: &profile,
+        namespace,
+        at: "",
+        author,
+        packing: None,
+        editor,
+        objections,
+        warnings: Vec::new(),
+        packed: None,
+        reservation: None,
+    };
+    for apply in OBJECTING {
+        apply(&mut stowing)?;
+    }
+    Ok(stowing.objections)
+}
+
+/// The profiles made into one, and what they have against each other at a pod at this pointer.
+fn combined<'p>(profiles: &[&'p Profile], at: &str) -> Option<(Cow<'p, Profile>, Vec<Objection>)> {
+    let (profile, mut objections) = combine::combine(profiles)?;
+    for objection in &mut objections {
+        objection.pointer.insert_str(0, at);
+    }
+    Some((profile, objections))
 }
 
 /// The names of the profiles that `profile` was made of, with commas between.

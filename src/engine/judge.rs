@@ -72,8 +72,10 @@ impl<'j> Judged<'j> {
             return (Vec::new(), Vec::new());
         }
         let mut projection = pod.map(|pod| self.project(&pod, &profiles)).unwrap_or_default();
-        let known: HashSet<String> = projection.objections.iter().map(|objection| objection.pointer.clone()).collect();
-        projection.objections.extend(lost.into_iter().filter(|objection| !known.contains(&objection.pointer)));
+        if !lost.is_empty() {
+            let known: HashSet<String> = projection.objections.iter().map(|known| known.pointer.clone()).collect();
+            projection.objections.extend(lost.into_iter().filter(|objection| !known.contains(&objection.pointer)));
+        }
         let projected = match (&projection.tree, self.workload.kind.pod) {
             (Some(tree), Some(at)) => tree.pointer(at).map(|node| Pod::new(at, node)),
             _ => pod,
@@ -98,9 +100,8 @@ impl<'j> Judged<'j> {
                 };
                 let mut found = Vec::new();
                 rule.check.check(&input, &mut found);
-                let by = format!("GuardPolicy/{}", guard.name);
                 for finding in found {
-                    verdicts.add(finding, rule.action, cap, by.clone());
+                    verdicts.add(finding, rule.action, cap, format!("GuardPolicy/{}", guard.name));
                 }
             }
         }
@@ -123,20 +124,15 @@ impl<'j> Judged<'j> {
         if profiles.is_empty() && (complete || ranges.is_empty()) {
             return Projection::default();
         }
+        if complete {
+            return self.project_stored(pod, profiles);
+        }
         // A template's pods are made by a controller, and nobody applies them again.
         let author = if self.workload.is_pod() { self.author } else { Author::Controller };
         // An object so malformed that it cannot be edited is judged as it is; the API server refuses it anyway.
         let Ok(mut editor) = self.completed(pod) else { return Projection::default() };
         let stowed = mutators::stow(profiles, self.facts.namespace, author, pod.at(), None, &mut editor);
-        let Ok(mutators::Stowed { mut objections, mut warnings, .. }) = stowed else { return Projection::default() };
-        if complete {
-            // Nothing more will be added to a pod at this stage, and a warning about it was given before.
-            if self.before.is_none() {
-                objections.extend(missing_labels(pod, profiles));
-                objections.extend(missing_volumes(pod, &Pod::new("", editor.tree()), profiles));
-            }
-            return Projection { tree: None, objections, warnings: Vec::new() };
-        }
+        let Ok(mutators::Stowed { objections, mut warnings, .. }) = stowed else { return Projection::default() };
         let edited = Pod::new(pod.at(), editor.tree().pointer(pod.at()).unwrap_or(&Node::Null));
         if let Err(reason) = invariants::kept(pod, &edited, ranges) {
             // The patch of such a pod will be held back.
@@ -145,6 +141,19 @@ impl<'j> Judged<'j> {
             editor = without;
         }
         Projection { tree: editor.into_tree(), objections, warnings }
+    }
+
+    /// Nothing more will be added to a pod at this stage, and a warning about it was given before: only what the profiles have
+    /// against it is asked.
+    fn project_stored(&self, pod: &Pod<'j>, profiles: &[&Profile]) -> Projection<'j> {
+        let mut editor = Editor::new(self.workload.object);
+        let objections = mutators::objections(profiles, self.facts.namespace, self.author, &mut editor);
+        let Ok(mut objections) = objections else { return Projection::default() };
+        if self.before.is_none() {
+            objections.extend(missing_labels(pod, profiles));
+            objections.extend(missing_volumes(pod, &Pod::new("", editor.tree()), profiles));
+        }
+        Projection { objections, ..Projection::default() }
     }
 
     /// The object with what the API server and the LimitRanges give to the pod in it.
@@ -253,8 +262,14 @@ fn missing_labels<'p>(pod: &'p Pod<'_>, profiles: &'p [&Profile]) -> impl Iterat
 
 /// Volumes of the profiles that a new pod does not have and would get, were it to come again. Only a warning, as above.
 fn missing_volumes(pod: &Pod<'_>, stowed: &Pod<'_>, profiles: &[&Profile]) -> Vec<Objection> {
+    let volumes = |pod: &Pod<'_>| pod.spec().map_or(0, |spec| spec.items("volumes").len());
     let wanted = stowed.spec().map(|spec| spec.items("volumes")).unwrap_or_default();
-    let missing = wanted.iter().filter_map(|volume| volume.str("name")).filter(|name| pod.volume(name).is_none());
+    // Volumes are appended: the pod's own come first.
+    let missing = wanted
+        .iter()
+        .skip(volumes(pod))
+        .filter_map(|volume| volume.str("name"))
+        .filter(|name| pod.volume(name).is_none());
     let by = || profiles.iter().map(|profile| format!("PodProfile/{}", profile.name)).collect::<Vec<_>>().join(", ");
     let objection = |name: &str| Objection {
         to: ObjectionTo::Volume,

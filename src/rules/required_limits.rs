@@ -79,13 +79,12 @@ impl Check for RequiredLimits {
         let on_the_pod = |resource: &str| {
             resources::POD_LEVEL.contains(&resource) && resources::is_set(pod.resource("limits", resource))
         };
-        let wanted: Vec<_> =
-            wanted.into_iter().filter(|(wanted, resource, _)| *wanted && !on_the_pod(resource)).collect();
+        let wanted = wanted.map(|(wanted, resource, example)| (wanted && !on_the_pod(resource), resource, example));
         for container in pod.containers().filter(|container| container.role() != Role::Ephemeral) {
             if found.len() >= MOST_FINDINGS {
                 return;
             }
-            for &(_, resource, example) in &wanted {
+            for (_, resource, example) in wanted.into_iter().filter(|(wanted, ..)| *wanted) {
                 let Some(trouble) = trouble(container.resource("limits", resource)) else { continue };
                 found.push(Finding {
                     rule: RULE.id,

@@ -7,7 +7,7 @@ mod issued;
 mod key;
 mod value;
 
-pub(super) use key::{Head, head, is_public};
+pub(super) use key::{Head, head, is_public, names_a_password};
 
 use super::{Certainty, Kind, Secret, placeholder, random, structured, weak};
 

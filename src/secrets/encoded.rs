@@ -9,8 +9,10 @@ const MIN: usize = 16;
 
 /// The text below a value that is base64 as a whole.
 pub(super) fn text(value: &str) -> Option<String> {
-    let value = value.trim();
-    let bytes = value.as_bytes();
+    if value.len() < MIN {
+        return None;
+    }
+    let bytes = value.trim().as_bytes();
     // The first characters tell for most strings, without an allocation.
     if bytes.len() < MIN || !bytes[..MIN].iter().all(|byte| is_base64(*byte)) || !begins_printable(&bytes[..MIN]) {
         return None;

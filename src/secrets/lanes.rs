@@ -34,28 +34,23 @@ pub(super) struct Hits<'t> {
 }
 
 impl<'t> Hits<'t> {
-    /// `None` for an automaton that cannot be entered without an anchor; those of [`DFA::builder`] can.
+    /// `None` for a short text without a match, as most are: that is all that it costs. Also for an automaton that cannot be
+    /// entered without an anchor; those of [`DFA::builder`] can.
     pub(super) fn new(automaton: &'t DFA, text: &'t str) -> Option<Hits<'t>> {
-        let state = automaton.start_state(Anchored::No).ok()?;
-        Some(Hits { automaton, text: text.as_bytes(), at: 0, state, now: None, found: Vec::new().into_iter() })
-    }
-
-    fn is_match(&self, state: StateID) -> bool {
-        self.automaton.is_special(state) && self.automaton.is_match(state)
+        let start = automaton.start_state(Anchored::No).ok()?;
+        let text = text.as_bytes();
+        let first = if is_long(automaton, text) { None } else { Some(walk(automaton, text, start)?) };
+        let (at, state) = first.unwrap_or((0, start));
+        let now = first.map(|(end, state)| (end, state, 0));
+        Some(Hits { automaton, text, at, state, now, found: Vec::new().into_iter() })
     }
 
     /// Walks on to the next match, or to the end.
     fn walk(&mut self) -> Option<(usize, StateID)> {
-        let mut state = self.state;
-        for (index, byte) in self.text[self.at..].iter().enumerate() {
-            state = self.automaton.next_state(Anchored::No, state, *byte);
-            if self.is_match(state) {
-                (self.at, self.state) = (self.at + index + 1, state);
-                return Some((self.at, state));
-            }
-        }
-        self.at = self.text.len();
-        None
+        let hit = walk(self.automaton, &self.text[self.at..], self.state);
+        let hit = hit.map(|(end, state)| (self.at + end, state));
+        (self.at, self.state) = hit.unwrap_or((self.text.len(), self.state));
+        hit
     }
 
     /// Walks through the next block.
@@ -73,7 +68,7 @@ impl<'t> Hits<'t> {
             for lane in 0..LANES {
                 let state = self.automaton.next_state(Anchored::No, states[lane], text[lane][index]);
                 states[lane] = state;
-                if self.is_match(state) {
+                if is_match(self.automaton, state) {
                     found[lane].push((start(lane) + index + 1, state));
                 }
             }
@@ -102,10 +97,9 @@ impl Iterator for Hits<'_> {
                 }
                 self.now = None;
             }
-            let short = SHORT.max(2 * self.automaton.max_pattern_len());
             let hit = match self.found.next() {
                 Some(hit) => hit,
-                None if self.text.len() - self.at >= short => {
+                None if is_long(self.automaton, &self.text[self.at..]) => {
                     self.walk_in_lanes();
                     continue;
                 }
@@ -114,6 +108,26 @@ impl Iterator for Hits<'_> {
             self.now = Some((hit.0, hit.1, 0));
         }
     }
+}
+
+/// Whether lanes are worth their while.
+fn is_long(automaton: &DFA, text: &[u8]) -> bool {
+    text.len() >= SHORT.max(2 * automaton.max_pattern_len())
+}
+
+fn is_match(automaton: &DFA, state: StateID) -> bool {
+    automaton.is_special(state) && automaton.is_match(state)
+}
+
+/// Where the first match ends, and the state there.
+fn walk(automaton: &DFA, text: &[u8], mut state: StateID) -> Option<(usize, StateID)> {
+    for (index, byte) in text.iter().enumerate() {
+        state = automaton.next_state(Anchored::No, state, *byte);
+        if is_match(automaton, state) {
+            return Some((index + 1, state));
+        }
+    }
+    None
 }
 
 #[cfg(test)]
@@ -127,7 +141,7 @@ mod tests {
 
     fn ours(text: &str) -> Vec<(usize, Range<usize>)> {
         let automaton = DFA::builder().match_kind(MatchKind::Standard).prefilter(false).build(PATTERNS).unwrap();
-        Hits::new(&automaton, text).unwrap().collect()
+        Hits::new(&automaton, text).into_iter().flatten().collect()
     }
 
     fn the_crate(text: &str) -> Vec<(usize, Range<usize>)> {

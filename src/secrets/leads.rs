@@ -89,20 +89,53 @@ static AUTOMATON: LazyLock<Option<Automaton>> = LazyLock::new(|| {
 
 /// Every lead in `text`, overlapping ones too, in the order in which they end.
 pub(super) fn of(text: &str) -> impl Iterator<Item = (Lead, Range<usize>)> + '_ {
-    let known = AUTOMATON.as_ref();
-    let leads = known.map_or(&[][..], |known| &known.leads);
-    let hits = known.and_then(|known| Hits::new(&known.automaton, text));
-    hits.into_iter().flatten().map(|(pattern, range)| (leads[pattern], range))
+    find(text).into_iter().flatten()
 }
 
-/// Whether a name has one of the [`WORDS`].
+/// The same; `None` for most texts without a lead.
+pub(super) fn find(text: &str) -> Option<impl Iterator<Item = (Lead, Range<usize>)> + '_> {
+    let Automaton { automaton, leads } = AUTOMATON.as_ref()?;
+    let hits = Hits::new(automaton, text)?;
+    Some(hits.map(|(pattern, range)| (leads[pattern], range)))
+}
+
+/// Two letters of each of the [`WORDS`], rare ones, in both cases.
+const PAIRS: [&[u8; 2]; 9] = [b"ss", b"pw", b"cr", b"ok", b"ey", b"au", b"nn", b"li", b".l"];
+
+/// A letter is the first of these pairs, the second of those: a bit each.
+const IN_PAIRS: [[u16; 256]; 2] = {
+    let mut letters = [[0; 256]; 2];
+    let mut at = 0;
+    while at < 2 * PAIRS.len() {
+        let (pair, place) = (at / 2, at % 2);
+        let letter = PAIRS[pair][place];
+        letters[place][letter as usize] |= 1 << pair;
+        letters[place][letter.to_ascii_uppercase() as usize] |= 1 << pair;
+        at += 1;
+    }
+    letters
+};
+
+/// Whether a name has one of the [`WORDS`]. Most have none of the [`PAIRS`] either: looking for those waits for nothing, where the
+/// automaton waits for its last step.
 pub(super) fn names_a_secret(name: &str) -> bool {
-    of(name).any(|(lead, _)| lead == Lead::Word)
+    let [first, second] = &IN_PAIRS;
+    let has_pair = |pair: &[u8]| first[usize::from(pair[0])] & second[usize::from(pair[1])] != 0;
+    name.as_bytes().windows(2).any(has_pair)
+        && find(name).is_some_and(|mut leads| leads.any(|(lead, _)| lead == Lead::Word))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_word_has_a_pair() {
+        for word in WORDS {
+            assert!(names_a_secret(word) && names_a_secret(&format!("x{}x", word.to_uppercase())), "{word}");
+        }
+        assert!(!names_a_secret("app.kubernetes.io/component") && !names_a_secret("cluster-autoscaler"));
+    }
 
     #[test]
     fn the_automaton_builds_and_sees_every_kind_of_lead() {

@@ -112,8 +112,19 @@ impl<'f> Scanner<'f> {
         if text.len() < SHORTEST || !self.meter.spend(text.len()) {
             return false;
         }
+        let found = leads::find(text).is_some_and(|leads| self.follow_all(site, text, assignments, leads));
+        found | (self.options.password_hashes && self.hashes(site, text))
+    }
+
+    fn follow_all(
+        &mut self,
+        site: &Site<'_>,
+        text: &str,
+        assignments: bool,
+        leads: impl Iterator<Item = (Lead, Range<usize>)>,
+    ) -> bool {
         let mut on = Reading { site, text, taken: 0, named: 0, line: (0, 1), several: None, found: false };
-        for (lead, hit) in leads::of(text) {
+        for (lead, hit) in leads {
             if hit.start < on.taken {
                 continue;
             }
@@ -136,7 +147,7 @@ impl<'f> Scanner<'f> {
                 }
             }
         }
-        on.found | (self.options.password_hashes && self.hashes(site, text))
+        on.found
     }
 
     /// The password hashes in a text.
@@ -340,7 +351,10 @@ fn weighing(bytes: usize) -> usize {
 
 /// Whether a key of Google's, whose form is the same for servers and for pages, is meant for pages by its name.
 fn is_for_browsers(name: &str, value: &str) -> bool {
-    value.len() < 64 && value.trim_start_matches(['"', '\'']).starts_with("AIza") && classify::is_public(name)
+    value.len() < 64
+        && value.starts_with(['A', '"', '\''])
+        && value.trim_start_matches(['"', '\'']).starts_with("AIza")
+        && classify::is_public(name)
 }
 
 /// What a value falls back to, or the value itself.

@@ -6,7 +6,7 @@
 use crate::tree::Node;
 
 use super::Surface;
-use super::classify::{self, Head, Manner};
+use super::classify::{self, Manner};
 use super::scanner::Scanner;
 use super::site::{Path, Site};
 use super::{binary, shell};
@@ -46,6 +46,38 @@ const SKIPPED_FIELDS: &[&str] = &[
     "configMapRef", "imagePullPolicy", "terminationMessagePath", "restartPolicy", "dnsPolicy", "schedulerName", "securityContext", "affinity",
     "tolerations", "strategy", "secretName", "remoteRef", "encryptedData", "status",
 ];
+
+/// The same as a hash table: a field stands at its slot, or right behind others of it.
+static SKIPPED: [&str; SLOTS] = {
+    let mut table = [""; SLOTS];
+    let mut next = 0;
+    while next < SKIPPED_FIELDS.len() {
+        let field = SKIPPED_FIELDS[next];
+        let mut at = slot(field.as_bytes());
+        while !table[at].is_empty() {
+            at = (at + 1) % SLOTS;
+        }
+        table[at] = field;
+        next += 1;
+    }
+    table
+};
+const SLOTS: usize = 256;
+
+const fn slot(field: &[u8]) -> usize {
+    match field {
+        [first, .., last] => (*first as usize + 8 * field.len() + 32 * *last as usize) % SLOTS,
+        _ => 0,
+    }
+}
+
+fn is_skipped(field: &str) -> bool {
+    let mut at = slot(field.as_bytes());
+    while !SKIPPED[at].is_empty() && SKIPPED[at] != field {
+        at = (at + 1) % SLOTS;
+    }
+    !SKIPPED[at].is_empty()
+}
 
 /// The last of what kubectl was given, verbatim: the live fields are judged, and the author cannot edit this.
 pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -96,7 +128,7 @@ fn node<'a>(value: &'a Node<'a>, key: &'a str, at: At<'a>, scanner: &mut Scanner
         }
         Node::Object(_) => object(value, at, scanner),
         // A password of digits that nobody quoted.
-        Node::Number(number) if classify::head(key) == Some(Head::Password) => {
+        Node::Number(number) if classify::names_a_password(key) => {
             scanner.pair(&at.site(Some(key)), key, &number.to_string(), Manner::Loose);
         }
         Node::Null | Node::Bool(_) | Node::Number(_) => {}
@@ -125,7 +157,7 @@ fn object<'a>(value: &'a Node<'a>, at: At<'a>, scanner: &mut Scanner<'_>) {
     let config_map = kind == "ConfigMap";
     let at = At { acme: at.acme || answers_a_challenge(value, kind), ..at };
     for (key, member) in members.iter() {
-        if SKIPPED_FIELDS.contains(&key) {
+        if is_skipped(key) {
             continue;
         }
         let path = at.path.key(key);
@@ -230,14 +262,14 @@ fn arguments<'a>(
 ) {
     let within = if at.surface == Surface::Other { field } else { at.within };
     let surface = if at.surface == Surface::Other { Surface::Argument } else { at.surface };
-    let words: Vec<&str> = items.iter().map(|item| item.as_str().unwrap_or_default()).collect();
     // `command: [mysql]` with `args: [-pX]` is one command line.
-    let lead: Vec<&str> = match (field, container.get("command")) {
-        ("args", Some(Node::Array(command))) => command.iter().filter_map(Node::as_str).collect(),
-        _ => Vec::new(),
-    };
-    let line: Vec<&str> = lead.iter().chain(&words).copied().collect();
-    let own = shell::password(&line).and_then(|(word, range)| Some((word.checked_sub(lead.len())?, range)));
+    let command = if field == "args" { container.items("command") } else { &[] };
+    let mut line = Vec::with_capacity(command.len() + items.len());
+    line.extend(command.iter().filter_map(Node::as_str));
+    let lead = line.len();
+    line.extend(items.iter().map(|item| item.as_str().unwrap_or_default()));
+    let words = &line[lead..];
+    let own = shell::password(&line).and_then(|(word, range)| Some((word.checked_sub(lead)?, range)));
     let mut skip = None;
     for (index, word) in words.iter().enumerate() {
         let path = at.path.index(index);

@@ -239,6 +239,12 @@ pub(in crate::secrets) fn head(name: &str) -> Option<Head> {
     (!before.iter().any(|word| is(ABOUT, word) && !(head == Head::Password && is(&["public"], word)))).then_some(head)
 }
 
+/// Whether a name's head is a password. Asked of every number: most names lack the two letters that every word for a password has.
+pub(in crate::secrets) fn names_a_password(name: &str) -> bool {
+    let has = |pair: &[u8]| matches!([pair[0] | 0x20, pair[1] | 0x20], [b'a', b's'] | [b'p', b's' | b'w']);
+    name.as_bytes().windows(2).any(has) && head(name) == Some(Head::Password)
+}
+
 /// Words by which a name says that what it holds is none: `nonMatchingToken`, `FAKE_API_KEY`, `invalidPassword`.
 const DENIALS: &[&str] = &["non", "fake", "dummy", "invalid", "mock", "wrong", "bogus", "revoked", "expired"];
 
@@ -292,6 +298,15 @@ fn ends(list: &[&str], word: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_word_for_a_password_has_its_two_letters() {
+        for word in PASSWORD_ENDS.iter().chain(PASSWORD_WORDS).chain(&["pass"]) {
+            assert_eq!(head(word), Some(Head::Password), "{word}");
+            assert!(names_a_password(word) && names_a_password(&word.to_uppercase()), "{word}");
+        }
+        assert!(!names_a_password("port") && !names_a_password("DB_PASSWORD_LENGTH"));
+    }
 
     #[test]
     fn the_head_decides() {
