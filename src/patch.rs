@@ -1,13 +1,26 @@
-//! An editor over a JSON tree that records RFC 6902 operations as it edits.
+//! Patches of additions, and an editor over a JSON tree that records one as it edits.
 //!
 //! It can add a missing member, with the parents that it needs, and append to a list: there is no operation that removes or
 //! replaces, so nothing that the author wrote can be lost through it. Whether an addition is wanted is decided in mutators/.
 
-use json_patch::jsonptr::PointerBuf;
-use json_patch::{AddOperation, Patch, PatchOperation};
-use serde_json::{Map as JsonMap, Value};
+use std::borrow::Cow;
 
-use crate::tree::{Node, index, tokens};
+use json_patch::jsonptr::Pointer;
+use json_patch::{AddOperation, PatchOperation};
+use serde::ser::{Serialize, SerializeStruct, Serializer};
+
+use crate::tree::{Node, escape, index, tokens};
+
+/// An RFC 6902 patch that has no operation but "add".
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Patch(Vec<Addition>);
+
+/// Puts `value` at the pointer `path`, whose last token is `-` for the end of a list.
+#[derive(Clone, Debug, PartialEq)]
+struct Addition {
+    path: String,
+    value: Node<'static>,
+}
 
 /// A tree being edited, and how it got there.
 #[derive(Clone, Debug)]
@@ -15,7 +28,7 @@ pub struct Editor<'a> {
     original: &'a Node<'a>,
     /// Copied with the first edit: a pod that is looked at a second time needs none.
     edited: Option<Node<'a>>,
-    operations: Vec<PatchOperation>,
+    patch: Patch,
 }
 
 /// The edit cannot be made without destroying something; a mutator that gets one is wrong, or the object is malformed.
@@ -43,10 +56,94 @@ pub enum PatchError {
     Differs,
 }
 
+impl Patch {
+    /// How many operations there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether nothing is added.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The pointers of what is added.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|addition| addition.path.as_str())
+    }
+
+    fn record(&mut self, path: String, value: Node<'static>) {
+        self.0.push(Addition { path, value });
+    }
+
+    /// Does to `tree` what the API server will do.
+    ///
+    /// Walks by the pointers as they stand in the patch, and shares no code with [`Editor`]: it is what the editor is checked by.
+    /// The property tests check it in turn against the json-patch crate, whose trees take three times as long.
+    pub fn apply<'a>(&'a self, tree: &mut Node<'a>) -> Result<(), PatchError> {
+        self.0.iter().try_for_each(|Addition { path, value }| {
+            let misfit = || PatchError::DoesNotApply(format!("nothing can be added at {path}"));
+            let value = match value {
+                Node::String(text) => Node::String(Cow::Borrowed(text)),
+                other => other.clone(),
+            };
+            let Some((parent, last)) = Pointer::parse(path).map_err(|_| misfit())?.split_back() else {
+                *tree = value;
+                return Ok(());
+            };
+            let parent = parent.tokens().try_fold(&mut *tree, |node, token| match node {
+                Node::Object(map) => map.get_mut(&token.decoded()),
+                Node::Array(items) => items.get_mut(token.to_index().ok()?.for_len(usize::MAX).ok()?),
+                _ => None,
+            });
+            match parent.ok_or_else(misfit)? {
+                Node::Object(map) => map.insert(last.decoded().into_owned(), value),
+                Node::Array(items) => {
+                    let index = last.to_index().ok().and_then(|index| index.for_len_incl(items.len()).ok());
+                    items.insert(index.ok_or_else(misfit)?, value);
+                }
+                _ => return Err(misfit()),
+            }
+            Ok(())
+        })
+    }
+}
+
+impl Serialize for Patch {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(&self.0)
+    }
+}
+
+impl Serialize for Addition {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut operation = serializer.serialize_struct("Addition", 3)?;
+        operation.serialize_field("op", "add")?;
+        operation.serialize_field("path", &self.path)?;
+        operation.serialize_field("value", &self.value)?;
+        operation.end()
+    }
+}
+
+impl TryFrom<json_patch::Patch> for Patch {
+    type Error = PatchError;
+
+    /// Fails where there is anything but additions.
+    fn try_from(patch: json_patch::Patch) -> Result<Self, PatchError> {
+        let addition = |operation| match operation {
+            PatchOperation::Add(AddOperation { path, value }) => {
+                Ok(Addition { path: path.to_string(), value: value.into() })
+            }
+            other => Err(PatchError::DoesNotApply(format!("{other} is no addition"))),
+        };
+        patch.0.into_iter().map(addition).collect::<Result<_, _>>().map(Patch)
+    }
+}
+
 impl<'a> Editor<'a> {
     /// Starts from a copy of `tree`, with nothing recorded.
     pub fn new(tree: &'a Node<'a>) -> Self {
-        Editor { original: tree, edited: None, operations: Vec::new() }
+        Editor { original: tree, edited: None, patch: Patch::default() }
     }
 
     /// The tree as edited so far.
@@ -63,51 +160,19 @@ impl<'a> Editor<'a> {
         self.edited
     }
 
-    /// How many operations there are so far.
-    pub fn len(&self) -> usize {
-        self.operations.len()
-    }
-
-    /// Whether nothing was changed.
-    pub fn is_empty(&self) -> bool {
-        self.operations.is_empty()
+    /// The operations so far.
+    pub fn patch(&self) -> &Patch {
+        &self.patch
     }
 
     /// The operations.
     pub fn into_patch(self) -> Patch {
-        Patch(self.operations)
+        self.patch
     }
 
     /// Adds `value` at `pointer`, where nothing (or `null`) stands; missing parents become maps.
-    pub fn add(&mut self, pointer: &str, value: Value) -> Result<(), EditError> {
-        let Some(top) = self.missing_from(pointer)? else { return Err(EditError::Occupied(pointer.to_owned())) };
-        // One operation adds the topmost missing parent with everything below it.
-        let below = pointer.get(top.len()..).unwrap_or_default();
-        let keys: Vec<_> = tokens(below).into_iter().flatten().collect();
-        let value = keys.into_iter().rev().fold(value, |inner, key| {
-            let mut map = JsonMap::new();
-            map.insert(key.into_owned(), inner);
-            Value::Object(map)
-        });
-        self.insert(top, value)
-    }
-
-    /// Appends `value` to the list at `pointer`; a missing (or `null`) list is made.
-    pub fn append(&mut self, pointer: &str, value: Value) -> Result<(), EditError> {
-        match self.tree_mut().pointer_mut(pointer) {
-            None | Some(Node::Null) => self.add(pointer, Value::Array(vec![value])),
-            Some(Node::Array(items)) => {
-                items.push(Node::copy_of(&value));
-                self.record(format!("{pointer}/-"), value);
-                Ok(())
-            }
-            Some(_) => Err(EditError::NotAList(pointer.to_owned())),
-        }
-    }
-
-    /// The first part of `pointer` at which nothing, or `null`, stands; `None` when something stands at its end.
-    fn missing_from<'p>(&self, pointer: &'p str) -> Result<Option<&'p str>, EditError> {
-        let mut node = self.tree();
+    pub fn add(&mut self, pointer: &str, value: impl Into<Node<'static>>) -> Result<(), EditError> {
+        let mut node = self.edited.get_or_insert_with(|| self.original.clone());
         let mut end = 0;
         for token in tokens(pointer).into_iter().flatten() {
             let rest = pointer.as_bytes().get(end + 1..).unwrap_or_default();
@@ -115,33 +180,59 @@ impl<'a> Editor<'a> {
             end += 1 + memchr::memchr(b'/', rest).unwrap_or(rest.len());
             let not_a_map = |end| EditError::NotAMap(pointer.get(..end).unwrap_or(pointer).to_owned());
             node = match node {
-                Node::Object(map) => match map.get(&token) {
-                    None | Some(Node::Null) => return Ok(pointer.get(..end)),
-                    Some(node) => node,
-                },
+                Node::Object(map) if matches!(map.get(&token), None | Some(Node::Null)) => {
+                    // One operation adds the topmost missing parent with everything below it.
+                    let (top, below) = pointer.split_at(end);
+                    let value = wrapped(below, value.into());
+                    map.insert(token.into_owned(), value.clone());
+                    self.patch.record(top.to_owned(), value);
+                    return Ok(());
+                }
+                Node::Object(map) => map.get_mut(&token).ok_or_else(|| not_a_map(end))?,
                 // An item can be walked through, never added.
-                Node::Array(items) => index(&token).and_then(|index| items.get(index)).ok_or_else(|| not_a_map(end))?,
+                Node::Array(items) => {
+                    index(&token).and_then(|index| items.get_mut(index)).ok_or_else(|| not_a_map(end))?
+                }
                 _ => return Err(not_a_map(above)),
             };
         }
-        Ok(None)
+        Err(EditError::Occupied(pointer.to_owned()))
     }
 
-    fn insert(&mut self, pointer: &str, value: Value) -> Result<(), EditError> {
-        let (parent, key) = split(pointer);
-        let Some(Node::Object(map)) = self.tree_mut().pointer_mut(parent) else {
-            return Err(EditError::NotAMap(parent.to_owned()));
-        };
-        let key = tokens(key).into_iter().flatten().next().unwrap_or_default().into_owned();
-        map.insert(key, Node::copy_of(&value));
-        self.record(pointer.to_owned(), value);
-        Ok(())
+    /// Adds members to the map at `pointer`, where none of them is (or is `null`); with one operation where there is no map yet.
+    pub fn add_members(&mut self, pointer: &str, members: Vec<(&str, Node<'static>)>) -> Result<(), EditError> {
+        if members.is_empty() {
+            return Ok(());
+        }
+        match self.edited.get_or_insert_with(|| self.original.clone()).pointer_mut(pointer) {
+            None | Some(Node::Null) => {
+                let members = members.into_iter().map(|(key, value)| (Cow::Owned(key.to_owned()), value));
+                self.add(pointer, Node::Object(members.collect()))
+            }
+            Some(Node::Object(map)) => members.into_iter().try_for_each(|(key, value)| {
+                let path = [pointer, "/", &escape(key)].concat();
+                if !matches!(map.get(key), None | Some(Node::Null)) {
+                    return Err(EditError::Occupied(path));
+                }
+                map.insert(key.to_owned(), value.clone());
+                self.patch.record(path, value);
+                Ok(())
+            }),
+            Some(_) => Err(EditError::NotAMap(pointer.to_owned())),
+        }
     }
 
-    fn record(&mut self, pointer: String, value: Value) {
-        // Every pointer here was walked, so it parses.
-        if let Ok(path) = PointerBuf::parse(pointer) {
-            self.operations.push(PatchOperation::Add(AddOperation { path, value }));
+    /// Appends `value` to the list at `pointer`; a missing (or `null`) list is made.
+    pub fn append(&mut self, pointer: &str, value: impl Into<Node<'static>>) -> Result<(), EditError> {
+        let value = value.into();
+        match self.tree_mut().pointer_mut(pointer) {
+            None | Some(Node::Null) => self.add(pointer, Node::Array([value].into_iter().collect())),
+            Some(Node::Array(items)) => {
+                items.push(value.clone());
+                self.patch.record([pointer, "/-"].concat(), value);
+                Ok(())
+            }
+            Some(_) => Err(EditError::NotAList(pointer.to_owned())),
         }
     }
 
@@ -149,59 +240,30 @@ impl<'a> Editor<'a> {
     /// pod, even under `failurePolicy: Ignore`.
     pub fn verify(&self) -> Result<(), PatchError> {
         let Some(edited) = &self.edited else {
-            return if self.operations.is_empty() { Ok(()) } else { Err(PatchError::Differs) };
+            return if self.patch.is_empty() { Ok(()) } else { Err(PatchError::Differs) };
         };
         let mut patched: Node<'_> = self.original.clone();
-        apply(&mut patched, &self.operations)?;
+        self.patch.apply(&mut patched)?;
         if patched == *edited { Ok(()) } else { Err(PatchError::Differs) }
     }
 }
 
-/// Does to `tree` what the API server will do with additions, the only operations that mutators make.
-///
-/// Walks by the pointers as they stand in the patch, and shares no code with [`Editor`]: it is what the editor is checked by.
-/// The property tests check it in turn against the json-patch crate, whose trees take three times as long.
-pub fn apply<'a>(tree: &mut Node<'a>, operations: &'a [PatchOperation]) -> Result<(), PatchError> {
-    for operation in operations {
-        let PatchOperation::Add(AddOperation { path, value }) = operation else {
-            return Err(PatchError::DoesNotApply(format!("{operation} is no addition")));
-        };
-        let misfit = || PatchError::DoesNotApply(format!("nothing can be added at {path}"));
-        let value = Node::from(value);
-        let Some((parent, last)) = path.split_back() else {
-            *tree = value;
-            continue;
-        };
-        let parent = parent.tokens().try_fold(&mut *tree, |node, token| match node {
-            Node::Object(map) => map.get_mut(&token.decoded()),
-            Node::Array(items) => items.get_mut(token.to_index().ok()?.for_len(usize::MAX).ok()?),
-            _ => None,
-        });
-        match parent.ok_or_else(misfit)? {
-            Node::Object(map) => map.insert(last.decoded().into_owned(), value),
-            Node::Array(items) => {
-                let index = last.to_index().ok().and_then(|index| index.for_len_incl(items.len()).ok());
-                items.insert(index.ok_or_else(misfit)?, value);
-            }
-            _ => return Err(misfit()),
-        }
-    }
-    Ok(())
-}
-
-/// Splits a pointer before its last token: ("/metadata/labels", "/app").
-fn split(pointer: &str) -> (&str, &str) {
-    memchr::memrchr(b'/', pointer.as_bytes()).map_or(("", ""), |at| pointer.split_at(at))
+/// `value` below maps with one member each, for the tokens of `pointer`.
+fn wrapped(pointer: &str, value: Node<'static>) -> Node<'static> {
+    let keys: Vec<_> = tokens(pointer).into_iter().flatten().collect();
+    keys.into_iter()
+        .rev()
+        .fold(value, |inner, key| Node::Object([(Cow::Owned(key.into_owned()), inner)].into_iter().collect()))
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
     fn operations(editor: &Editor<'_>) -> Value {
-        serde_json::to_value(&editor.operations).unwrap()
+        serde_json::to_value(&editor.patch).unwrap()
     }
 
     #[test]
@@ -248,7 +310,7 @@ mod tests {
         assert_eq!(editor.add("/a/b/c", json!(2)), Err(EditError::NotAMap("/a/b".into())));
         assert_eq!(editor.append("/a", json!(2)), Err(EditError::NotAList("/a".into())));
         assert_eq!(editor.add("/list/7/x", json!(2)), Err(EditError::NotAMap("/list/7".into())));
-        assert!(editor.is_empty());
+        assert!(editor.patch.is_empty());
         editor.add("/list/0/x", json!(2)).unwrap();
     }
 
@@ -281,9 +343,37 @@ mod tests {
     #[test]
     fn an_item_that_is_moved_is_found_out() {
         let original = Node::read("[1, 2]").unwrap();
-        let path = PointerBuf::parse("/0").unwrap();
-        let operations = vec![PatchOperation::Add(AddOperation { path, value: json!(0) })];
+        let patch = Patch(vec![Addition { path: "/0".to_owned(), value: json!(0).into() }]);
         let edited = Some(Node::read("[0, 2, null]").unwrap());
-        assert_eq!(Editor { original: &original, edited, operations }.verify(), Err(PatchError::Differs));
+        assert_eq!(Editor { original: &original, edited, patch }.verify(), Err(PatchError::Differs));
+    }
+
+    #[test]
+    fn members_come_with_one_operation_where_their_map_is_missing() {
+        let original = Node::read(r#"{"there": {"a": 1, "b": null}, "text": "x"}"#).unwrap();
+        let mut editor = Editor::new(&original);
+        let members = |keys: &[&'static str]| keys.iter().map(|key| (*key, json!(2).into())).collect::<Vec<_>>();
+        editor.add_members("/new/map", members(&["x/y", "z"])).unwrap();
+        editor.add_members("/there", members(&["b", "x/y"])).unwrap();
+        editor.add_members("/nowhere", Vec::new()).unwrap();
+        assert_eq!(
+            operations(&editor),
+            json!([{"op": "add", "path": "/new", "value": {"map": {"x/y": 2, "z": 2}}},
+                   {"op": "add", "path": "/there/b", "value": 2},
+                   {"op": "add", "path": "/there/x~1y", "value": 2}])
+        );
+        editor.verify().unwrap();
+        assert_eq!(editor.add_members("/there", members(&["a"])), Err(EditError::Occupied("/there/a".into())));
+        assert_eq!(editor.add_members("/text", members(&["a"])), Err(EditError::NotAMap("/text".into())));
+    }
+
+    #[test]
+    fn operations_are_written_as_the_json_patch_crate_writes_them() {
+        let written = r#"[{"op":"add","path":"/a~1b/-","value":{"c":[1,null,"\u0007é"]}}]"#;
+        let theirs: json_patch::Patch = serde_json::from_str(written).unwrap();
+        let ours = Patch::try_from(theirs.clone()).unwrap();
+        assert_eq!(serde_json::to_string(&ours).unwrap(), serde_json::to_string(&theirs).unwrap());
+        let removal: json_patch::Patch = serde_json::from_str(r#"[{"op":"remove","path":"/a"}]"#).unwrap();
+        assert!(Patch::try_from(removal).unwrap_err().to_string().contains("is no addition"));
     }
 }
