@@ -126,8 +126,8 @@ impl Stowing<'_, '_> {
     }
 
     /// The pointer of something in the pod.
-    fn pointer(&self, below: &str) -> String {
-        [self.at, below].concat()
+    fn pointer(&self, below: &'static str) -> Cow<'static, str> {
+        if self.at.is_empty() { Cow::Borrowed(below) } else { Cow::Owned([self.at, below].concat()) }
     }
 
     /// Adds an annotation unless the pod has one of this key, or no room for it.
@@ -136,7 +136,7 @@ impl Stowing<'_, '_> {
             return Ok(());
         }
         let pointer = self.pointer("/metadata/annotations");
-        self.editor.add_members(&pointer, vec![(key, text(value))])
+        self.editor.add_members(&pointer, [(key, text(value))])
     }
 
     /// Whether the pod can take an annotation with a value of so many bytes; where it cannot, the author is told.

@@ -5,11 +5,10 @@
 
 use std::borrow::Cow;
 
-use json_patch::jsonptr::Pointer;
 use json_patch::{AddOperation, PatchOperation};
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
-use crate::tree::{Node, escape, index, tokens};
+use crate::tree::{Map, Node, escape, index, tokens};
 
 /// An RFC 6902 patch that has no operation but "add".
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -72,41 +71,68 @@ impl Patch {
         self.0.iter().map(|addition| addition.path.as_str())
     }
 
-    fn record(&mut self, path: String, value: Node<'static>) {
-        self.0.push(Addition { path, value });
-    }
-
     /// Does to `tree` what the API server will do.
     ///
     /// Walks by the pointers as they stand in the patch, and shares no code with [`Editor`]: it is what the editor is checked by.
     /// The property tests check it in turn against the json-patch crate, whose trees take three times as long.
     pub fn apply<'a>(&'a self, tree: &mut Node<'a>) -> Result<(), PatchError> {
-        self.0.iter().try_for_each(|Addition { path, value }| {
-            let misfit = || PatchError::DoesNotApply(format!("nothing can be added at {path}"));
-            let value = match value {
-                Node::String(text) => Node::String(Cow::Borrowed(text)),
-                other => other.clone(),
-            };
-            let Some((parent, last)) = Pointer::parse(path).map_err(|_| misfit())?.split_back() else {
-                *tree = value;
-                return Ok(());
-            };
-            let parent = parent.tokens().try_fold(&mut *tree, |node, token| match node {
-                Node::Object(map) => map.get_mut(&token.decoded()),
-                Node::Array(items) => items.get_mut(token.to_index().ok()?.for_len(usize::MAX).ok()?),
-                _ => None,
-            });
-            match parent.ok_or_else(misfit)? {
-                Node::Object(map) => map.insert(last.decoded().into_owned(), value),
-                Node::Array(items) => {
-                    let index = last.to_index().ok().and_then(|index| index.for_len_incl(items.len()).ok());
-                    items.insert(index.ok_or_else(misfit)?, value);
-                }
-                _ => return Err(misfit()),
-            }
-            Ok(())
+        self.0.iter().try_for_each(|addition| {
+            let misfit = || PatchError::DoesNotApply(format!("nothing can be added at {}", addition.path));
+            addition.apply(tree).ok_or_else(misfit)
         })
     }
+}
+
+impl Addition {
+    /// `None` where it fits nowhere.
+    fn apply<'a>(&'a self, tree: &mut Node<'a>) -> Option<()> {
+        let value = match &self.value {
+            Node::String(text) => Node::String(Cow::Borrowed(text)),
+            other => other.clone(),
+        };
+        if self.path.is_empty() {
+            *tree = value;
+            return Some(());
+        }
+        let (parents, last) = self.path.rsplit_once('/')?;
+        let mut parents = parents.split('/');
+        parents.next().filter(|root| root.is_empty())?;
+        let parent = parents.try_fold(tree, |node, token| match node {
+            Node::Object(map) => map.get_mut(&decoded(token)),
+            Node::Array(items) => items.get_mut(place(token)?),
+            _ => None,
+        });
+        match parent? {
+            Node::Object(map) => map.insert(decoded(last), value),
+            Node::Array(items) => {
+                let end = items.len();
+                let index = if last == "-" { end } else { place(last).filter(|index| *index <= end)? };
+                items.insert(index, value);
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+}
+
+/// The member name that a token of a pointer stands for.
+fn decoded(token: &str) -> Cow<'_, str> {
+    if !token.bytes().any(|byte| byte == b'~') {
+        return Cow::Borrowed(token);
+    }
+    let mut name = String::with_capacity(token.len());
+    let mut characters = token.chars();
+    while let Some(character) = characters.next() {
+        let slash = character == '~' && characters.next() == Some('1');
+        name.push(if slash { '/' } else { character });
+    }
+    Cow::Owned(name)
+}
+
+/// The place in a list that a token of a pointer stands for.
+fn place(token: &str) -> Option<usize> {
+    let is_plain = token.bytes().all(|byte| byte.is_ascii_digit()) && (token == "0" || !token.starts_with('0'));
+    token.parse().ok().filter(|_| is_plain)
 }
 
 impl Serialize for Patch {
@@ -151,10 +177,6 @@ impl<'a> Editor<'a> {
         self.edited.as_ref().unwrap_or(self.original)
     }
 
-    fn tree_mut(&mut self) -> &mut Node<'a> {
-        self.edited.get_or_insert_with(|| self.original.clone())
-    }
-
     /// The edited tree; `None` when nothing was changed.
     pub fn into_tree(self) -> Option<Node<'a>> {
         self.edited
@@ -172,68 +194,59 @@ impl<'a> Editor<'a> {
 
     /// Adds `value` at `pointer`, where nothing (or `null`) stands; missing parents become maps.
     pub fn add(&mut self, pointer: &str, value: impl Into<Node<'static>>) -> Result<(), EditError> {
-        let mut node = self.edited.get_or_insert_with(|| self.original.clone());
-        let mut end = 0;
-        for token in tokens(pointer).into_iter().flatten() {
-            let rest = pointer.as_bytes().get(end + 1..).unwrap_or_default();
-            let above = end;
-            end += 1 + memchr::memchr(b'/', rest).unwrap_or(rest.len());
-            let not_a_map = |end| EditError::NotAMap(pointer.get(..end).unwrap_or(pointer).to_owned());
-            node = match node {
-                Node::Object(map) if matches!(map.get(&token), None | Some(Node::Null)) => {
-                    // One operation adds the topmost missing parent with everything below it.
-                    let (top, below) = pointer.split_at(end);
-                    let value = wrapped(below, value.into());
-                    map.insert(token.into_owned(), value.clone());
-                    self.patch.record(top.to_owned(), value);
-                    return Ok(());
-                }
-                Node::Object(map) => map.get_mut(&token).ok_or_else(|| not_a_map(end))?,
-                // An item can be walked through, never added.
-                Node::Array(items) => {
-                    index(&token).and_then(|index| items.get_mut(index)).ok_or_else(|| not_a_map(end))?
-                }
-                _ => return Err(not_a_map(above)),
-            };
+        let tree = self.edited.get_or_insert_with(|| self.original.clone());
+        match walk(tree, pointer)? {
+            Place::There(_) => Err(EditError::Occupied(pointer.to_owned())),
+            Place::Missing(missing) => {
+                self.patch.0.push(missing.add(value.into()));
+                Ok(())
+            }
         }
-        Err(EditError::Occupied(pointer.to_owned()))
     }
 
     /// Adds members to the map at `pointer`, where none of them is (or is `null`); with one operation where there is no map yet.
-    pub fn add_members(&mut self, pointer: &str, members: Vec<(&str, Node<'static>)>) -> Result<(), EditError> {
-        if members.is_empty() {
+    pub fn add_members<'k, M>(&mut self, pointer: &str, members: M) -> Result<(), EditError>
+    where
+        M: IntoIterator<Item = (&'k str, Node<'static>), IntoIter: ExactSizeIterator>,
+    {
+        let members = members.into_iter();
+        if members.len() == 0 {
             return Ok(());
         }
-        match self.edited.get_or_insert_with(|| self.original.clone()).pointer_mut(pointer) {
-            None | Some(Node::Null) => {
-                let members = members.into_iter().map(|(key, value)| (Cow::Owned(key.to_owned()), value));
-                self.add(pointer, Node::Object(members.collect()))
-            }
-            Some(Node::Object(map)) => members.into_iter().try_for_each(|(key, value)| {
-                let path = [pointer, "/", &escape(key)].concat();
-                if !matches!(map.get(key), None | Some(Node::Null)) {
-                    return Err(EditError::Occupied(path));
+        let tree = self.edited.get_or_insert_with(|| self.original.clone());
+        match walk(tree, pointer)? {
+            Place::There(Node::Object(map)) => {
+                for (key, value) in members {
+                    let path = [pointer, "/", &escape(key)].concat();
+                    if !is_missing(map, key) {
+                        return Err(EditError::Occupied(path));
+                    }
+                    map.insert(key.to_owned(), value.clone());
+                    self.patch.0.push(Addition { path, value });
                 }
-                map.insert(key.to_owned(), value.clone());
-                self.patch.record(path, value);
-                Ok(())
-            }),
-            Some(_) => Err(EditError::NotAMap(pointer.to_owned())),
+            }
+            Place::There(_) => return Err(EditError::NotAMap(pointer.to_owned())),
+            Place::Missing(missing) => {
+                let members = members.map(|(key, value)| (Cow::Owned(key.to_owned()), value));
+                self.patch.0.push(missing.add(Node::Object(members.collect())));
+            }
         }
+        Ok(())
     }
 
     /// Appends `value` to the list at `pointer`; a missing (or `null`) list is made.
     pub fn append(&mut self, pointer: &str, value: impl Into<Node<'static>>) -> Result<(), EditError> {
         let value = value.into();
-        match self.tree_mut().pointer_mut(pointer) {
-            None | Some(Node::Null) => self.add(pointer, Node::Array([value].into_iter().collect())),
-            Some(Node::Array(items)) => {
+        let tree = self.edited.get_or_insert_with(|| self.original.clone());
+        match walk(tree, pointer)? {
+            Place::There(Node::Array(items)) => {
                 items.push(value.clone());
-                self.patch.record([pointer, "/-"].concat(), value);
-                Ok(())
+                self.patch.0.push(Addition { path: [pointer, "/-"].concat(), value });
             }
-            Some(_) => Err(EditError::NotAList(pointer.to_owned())),
+            Place::There(_) => return Err(EditError::NotAList(pointer.to_owned())),
+            Place::Missing(missing) => self.patch.0.push(missing.add(Node::Array([value].into_iter().collect()))),
         }
+        Ok(())
     }
 
     /// Checks that the recorded operations lead from the original to the edited tree. A patch that does not would refuse the
@@ -248,12 +261,71 @@ impl<'a> Editor<'a> {
     }
 }
 
-/// `value` below maps with one member each, for the tokens of `pointer`.
-fn wrapped(pointer: &str, value: Node<'static>) -> Node<'static> {
-    let keys: Vec<_> = tokens(pointer).into_iter().flatten().collect();
-    keys.into_iter()
-        .rev()
-        .fold(value, |inner, key| Node::Object([(Cow::Owned(key.into_owned()), inner)].into_iter().collect()))
+/// Where a pointer leads.
+enum Place<'e, 'p, 'a> {
+    /// To something that is not `null`.
+    There(&'e mut Node<'a>),
+    Missing(Missing<'e, 'p, 'a>),
+}
+
+/// The topmost part of a pointer that is missing: `key` of `map`.
+struct Missing<'e, 'p, 'a> {
+    map: &'e mut Map<'a>,
+    key: Cow<'p, str>,
+    /// The pointer up to the key, and what is left of it.
+    at: (&'p str, &'p str),
+}
+
+fn walk<'e, 'p, 'a>(tree: &'e mut Node<'a>, pointer: &'p str) -> Result<Place<'e, 'p, 'a>, EditError> {
+    let (mut node, mut rest) = (tree, pointer);
+    let before = |rest: &str| pointer.split_at(pointer.len() - rest.len());
+    let not_a_map = |rest| EditError::NotAMap(before(rest).0.to_owned());
+    while let Some((token, below)) = first(rest) {
+        node = match node {
+            Node::Object(map) => {
+                if is_missing(map, &token) {
+                    return Ok(Place::Missing(Missing { map, key: token, at: before(below) }));
+                }
+                map.get_mut(&token).ok_or_else(|| not_a_map(below))?
+            }
+            // An item can be walked through, never added.
+            Node::Array(items) => {
+                index(&token).and_then(|index| items.get_mut(index)).ok_or_else(|| not_a_map(below))?
+            }
+            _ => return Err(not_a_map(rest)),
+        };
+        rest = below;
+    }
+    Ok(Place::There(node))
+}
+
+/// The first token of a pointer, unescaped, and the pointer below it.
+fn first(pointer: &str) -> Option<(Cow<'_, str>, &str)> {
+    let token = pointer.strip_prefix('/')?;
+    let end = token.bytes().position(|byte| byte == b'/').unwrap_or(token.len());
+    let (token, below) = token.split_at(end);
+    if token.bytes().any(|byte| byte == b'~') {
+        return Some((tokens(pointer)?.next()?, below));
+    }
+    Some((Cow::Borrowed(token), below))
+}
+
+impl Missing<'_, '_, '_> {
+    /// One operation adds the key with everything below it.
+    fn add(self, value: Node<'static>) -> Addition {
+        let (path, below) = self.at;
+        let keys: Vec<_> = tokens(below).into_iter().flatten().collect();
+        let value = keys
+            .into_iter()
+            .rev()
+            .fold(value, |inner, key| Node::Object([(Cow::Owned(key.into_owned()), inner)].into_iter().collect()));
+        self.map.insert(self.key.into_owned(), value.clone());
+        Addition { path: path.to_owned(), value }
+    }
+}
+
+fn is_missing(map: &Map<'_>, key: &str) -> bool {
+    matches!(map.get(key), None | Some(Node::Null))
 }
 
 #[cfg(test)]
@@ -355,7 +427,7 @@ mod tests {
         let members = |keys: &[&'static str]| keys.iter().map(|key| (*key, json!(2).into())).collect::<Vec<_>>();
         editor.add_members("/new/map", members(&["x/y", "z"])).unwrap();
         editor.add_members("/there", members(&["b", "x/y"])).unwrap();
-        editor.add_members("/nowhere", Vec::new()).unwrap();
+        editor.add_members("/nowhere", []).unwrap();
         assert_eq!(
             operations(&editor),
             json!([{"op": "add", "path": "/new", "value": {"map": {"x/y": 2, "z": 2}}},
@@ -365,6 +437,49 @@ mod tests {
         editor.verify().unwrap();
         assert_eq!(editor.add_members("/there", members(&["a"])), Err(EditError::Occupied("/there/a".into())));
         assert_eq!(editor.add_members("/text", members(&["a"])), Err(EditError::NotAMap("/text".into())));
+    }
+
+    #[test]
+    fn additions_are_applied_as_the_json_patch_crate_applies_them() {
+        let original = json!({"a/b": {"m~n": {}}, "~1": {}, "list": [1, {"x": null}], "text": "x", "null": null});
+        for path in [
+            "",
+            "/new",
+            "/text",
+            "/null",
+            "/",
+            "//x",
+            "/a~1b/new",
+            "/a~1b/m~0n/x~1~0y",
+            "/~01/x",
+            "/a/b/x",
+            "/text/x",
+            "/null/x",
+            "/nowhere/x",
+            "/list/-",
+            "/list/0",
+            "/list/2",
+            "/list/3",
+            "/list/00",
+            "/list/+1",
+            "/list/01",
+            "/list/x",
+            "/list/",
+            "/list/1/y",
+            "/list/1/x",
+            "/list/-/y",
+            "/list/01/y",
+            "/list/2/y",
+        ] {
+            let mut theirs = original.clone();
+            let patch = json!([{"op": "add", "path": path, "value": {"v": 1}}]);
+            let patch: json_patch::Patch = serde_json::from_value(patch).unwrap();
+            let applied = json_patch::patch(&mut theirs, &patch).is_ok();
+            let patch = Patch::try_from(patch).unwrap();
+            let mut ours = Node::from(&original);
+            assert_eq!(patch.apply(&mut ours).is_ok(), applied, "{path}");
+            assert_eq!(ours.to_value(), theirs, "{path}");
+        }
     }
 
     #[test]

@@ -59,7 +59,7 @@ fn node_selector(stowing: &mut Stowing<'_, '_>, profile: &Profile) -> Result<(),
     let spec = stowing.pod().spec();
     let wanted = profile.spec.placement.node_selector.iter();
     let missing = wanted.filter(|(key, _)| spec.and_then(|spec| spec.path(&["nodeSelector", key])).is_none());
-    let missing = missing.map(|(key, value)| (key.as_str(), text(value))).collect();
+    let missing: Vec<_> = missing.map(|(key, value)| (key.as_str(), text(value))).collect();
     let pointer = stowing.pointer("/spec/nodeSelector");
     stowing.editor.add_members(&pointer, missing)
 }

@@ -56,7 +56,8 @@ impl Plan {
         self.claim(pod, volume, name, namespace);
         match pod.volume(name) {
             None => {
-                let added = Node::from(Value::Object(volume.clone()));
+                let members = volume.iter().map(|(key, value)| (Cow::Owned(key.clone()), Node::copy_of(value)));
+                let added = Node::Object(members.collect());
                 if !self.made_claims(pod, &added, name, profile) {
                     return;
                 }
