@@ -120,11 +120,12 @@ fn decoded(token: &str) -> Cow<'_, str> {
     if !token.bytes().any(|byte| byte == b'~') {
         return Cow::Borrowed(token);
     }
+    let mut parts = token.split('~');
     let mut name = String::with_capacity(token.len());
-    let mut characters = token.chars();
-    while let Some(character) = characters.next() {
-        let slash = character == '~' && characters.next() == Some('1');
-        name.push(if slash { '/' } else { character });
+    name.push_str(parts.next().unwrap_or_default());
+    for part in parts {
+        name.push(if part.starts_with('1') { '/' } else { '~' });
+        name.push_str(part.get(1..).unwrap_or_default());
     }
     Cow::Owned(name)
 }
