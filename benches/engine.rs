@@ -61,7 +61,8 @@ impl Desk {
         let request = review::read(&body, &arena).expect("a review");
         let outcome = self.engine.mutate(&request, self.facts()).expect("an outcome");
         assert!(!outcome.patch.is_empty());
-        json_patch::patch(&mut pod, &outcome.patch).expect("a patch that applies");
+        let patch: json_patch::Patch = serde_json::from_value(serde_json::json!(outcome.patch)).expect("a patch");
+        json_patch::patch(&mut pod, &patch).expect("a patch that applies");
         reviews::review(&pod, JOB_CONTROLLER)
     }
 

@@ -11,7 +11,7 @@ use crate::finding::{Action, Digester, Eased, Finding, Verdict};
 use crate::fingerprint;
 use crate::mutators::{self, Author};
 use crate::packing::{Packed, Reservation, View};
-use crate::patch::Editor;
+use crate::patch::{Editor, Patch};
 use crate::policy::selector::any_glob;
 use crate::policy::{Known, PolicySet, Profile};
 use crate::review::{Body, Operation, Request};
@@ -92,7 +92,7 @@ pub struct Outcome {
     /// The same for the exemptions that are proposed.
     pub known: Known,
     /// What to add to the object; empty when nothing.
-    pub patch: json_patch::Patch,
+    pub patch: Patch,
     /// What was found, and what each finding leads to.
     pub verdicts: Vec<Verdict>,
     /// What the author should know besides, at most 120 characters each.

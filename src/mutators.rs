@@ -5,14 +5,12 @@
 
 use std::borrow::Cow;
 
-use serde_json::Value;
-
 use crate::facts::Namespace;
 use crate::finding::Objection;
 use crate::packing::{Packed, Reservation, View};
 use crate::patch::{EditError, Editor};
 use crate::policy::Profile;
-use crate::tree::{Node, escape};
+use crate::tree::Node;
 use crate::workload::{MOST_ANNOTATION_BYTES, PROFILE_ANNOTATION, Pod};
 
 mod combine;
@@ -104,9 +102,9 @@ pub fn stow(
     };
     let mut touched = Vec::new();
     for (name, apply) in MUTATORS {
-        let before = stowing.editor.len();
+        let before = stowing.editor.patch().len();
         apply(&mut stowing)?;
-        if stowing.editor.len() > before {
+        if stowing.editor.patch().len() > before {
             touched.push(name);
         }
     }
@@ -164,8 +162,8 @@ impl Stowing<'_, '_> {
     }
 
     /// The pointer of something in the pod.
-    fn pointer(&self, below: &str) -> String {
-        [self.at, below].concat()
+    fn pointer(&self, below: &'static str) -> Cow<'static, str> {
+        if self.at.is_empty() { Cow::Borrowed(below) } else { Cow::Owned([self.at, below].concat()) }
     }
 
     /// Adds an annotation unless the pod has one of this key, or no room for it.
@@ -173,8 +171,8 @@ impl Stowing<'_, '_> {
         if self.pod().annotation(key).is_some() || !self.has_room(key, value.len()) {
             return Ok(());
         }
-        let pointer = self.pointer(&format!("/metadata/annotations/{}", escape(key)));
-        self.editor.add(&pointer, Value::from(value))
+        let pointer = self.pointer("/metadata/annotations");
+        self.editor.add_members(&pointer, [(key, text(value))])
     }
 
     /// Whether the pod can take an annotation with a value of so many bytes; where it cannot, the author is told.
@@ -186,11 +184,6 @@ impl Stowing<'_, '_> {
             self.warnings.push(warning);
         }
         fits
-    }
-
-    /// Adds what stands nowhere yet.
-    fn add_all(&mut self, additions: Vec<(String, Value)>) -> Result<(), EditError> {
-        additions.into_iter().try_for_each(|(pointer, value)| self.editor.add(&pointer, value))
     }
 
     /// Whether the list at `pointer`, one that `kubectl apply` replaces as a whole, may be appended to.
@@ -211,6 +204,16 @@ impl Stowing<'_, '_> {
     fn object(&mut self, objection: Objection) {
         self.objections.push(Objection { by: self.by(), ..objection });
     }
+}
+
+/// A string of its own.
+fn text(text: &str) -> Node<'static> {
+    Node::String(Cow::Owned(text.to_owned()))
+}
+
+/// A map with keys that are known here, sorted as serde_json sorts them.
+fn map(members: impl IntoIterator<Item = (&'static str, Node<'static>)>) -> Node<'static> {
+    Node::Object(members.into_iter().map(|(key, value)| (Cow::Borrowed(key), value)).collect())
 }
 
 /// Text from a profile with `{namespace}` filled in.

@@ -14,7 +14,6 @@ use super::render::{self, hide_secrets};
 use super::{CLEAN, FAILED, complain, complain_for, template};
 use crate::engine::{Facts, Outcome, Settings, create_request};
 use crate::output::safe_json;
-use crate::patch;
 use crate::printable::printable;
 use crate::source::{self, Document, Item, Wanted};
 use crate::tree::Node;
@@ -127,8 +126,8 @@ impl<W: Write> Show<W> {
             complain("warning", format_args!("{file}: {label}: {warning}"));
         }
         let mut after = before.clone();
-        patch::apply(&mut after, &outcome.patch.0).with_context(|| format!("{label}: please report this"))?;
-        if outcome.patch.0.is_empty() && self.format == Format::Diff {
+        outcome.patch.apply(&mut after).with_context(|| format!("{label}: please report this"))?;
+        if outcome.patch.is_empty() && self.format == Format::Diff {
             let why = basis.facts(&namespace, |facts| why_nothing(basis, &before, facts));
             complain("note", format_args!("{file}: {label}: nothing is added{why}"));
         } else {

@@ -13,7 +13,7 @@ use super::render::{self, hide_secrets};
 use super::{CLEAN, FAILED, REFUSED, complain, complain_for, envelope, template};
 use crate::engine::{self, Settings};
 use crate::output::safe_json;
-use crate::patch;
+use crate::patch::Patch;
 use crate::printable::{printable, printable_lines};
 use crate::review;
 use crate::source::{self, Document, Item, Wanted};
@@ -257,7 +257,7 @@ impl Talk {
         let mut after = before.clone();
         let patch = response.str("patch").map(decode).transpose()?;
         if let Some(patch) = &patch {
-            patch::apply(&mut after, &patch.0)?;
+            patch.apply(&mut after)?;
         }
         let mut out = io::stdout().lock();
         match self.format {
@@ -291,9 +291,10 @@ fn here(basis: &Basis, text: &str, question: Question) -> anyhow::Result<String>
     Ok(String::from_utf8(outcome.response().encode(&request.uid))?)
 }
 
-fn decode(patch: &str) -> anyhow::Result<json_patch::Patch> {
+fn decode(patch: &str) -> anyhow::Result<Patch> {
     let bytes = base64::engine::general_purpose::STANDARD.decode(patch).context("the patch is not base64 text")?;
-    serde_json::from_slice(&bytes).context("the patch is no JSON patch")
+    let patch: json_patch::Patch = serde_json::from_slice(&bytes).context("the patch is no JSON patch")?;
+    Ok(Patch::try_from(patch)?)
 }
 
 /// What a person calls the object: of a review the one that is in it.

@@ -43,7 +43,7 @@ impl Outcome {
         Response {
             refusal: (!self.allowed()).then(|| self.refusal()),
             // An operation has a hundred bytes or so.
-            patch: (!self.patch.0.is_empty()).then(|| review::json(&self.patch, 128 * self.patch.0.len())),
+            patch: (!self.patch.is_empty()).then(|| review::json(&self.patch, 128 * self.patch.len())),
             warnings: self.wire_warnings(),
             audit_annotations: self.audit_annotations(),
         }

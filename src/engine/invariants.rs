@@ -1,6 +1,7 @@
 //! What must still hold of a pod after it was edited, or the API server would refuse it.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt::Display;
 
 use crate::tree::Node;
 use crate::workload::resources::{POD_LEVEL, is_huge_pages, is_pod_level, may_overcommit, quantity, together};
@@ -26,10 +27,10 @@ fn broken(pod: &Pod<'_>, ranges: &[LimitRange]) -> Vec<String> {
     volumes(pod, &mut broken);
     spread(pod, &mut broken);
     for container in pod.containers() {
-        resources(container.node(), &format!("container {}", container.name()), &mut broken);
+        resources(container.node(), &format_args!("container {}", container.name()), &mut broken);
     }
     if let Some(spec) = pod.spec().filter(|_| pod.has_pod_level_resources()) {
-        resources(spec, "the pod", &mut broken);
+        resources(spec, &"the pod", &mut broken);
         sums(pod, spec, &mut broken);
     }
     broken.extend(limit_range::broken(pod, ranges));
@@ -53,16 +54,18 @@ fn volumes(pod: &Pod<'_>, broken: &mut Vec<String>) {
 fn mounts(container: &Container<'_>, volumes: &[&str], broken: &mut Vec<String>) {
     let name = container.name();
     let devices = container.node().items("volumeDevices");
-    let mut paths = HashSet::new();
-    for mount in container.node().items("volumeMounts") {
+    let mounts = container.node().items("volumeMounts");
+    let mut paths: Vec<&str> = mounts.iter().map(|mount| mount.str("mountPath").unwrap_or_default()).collect();
+    paths.sort_unstable();
+    for pair in paths.windows(2).filter(|pair| pair[0] == pair[1]) {
+        broken.push(format!("container {name} would have two mounts at {}", pair[0]));
+    }
+    for mount in mounts {
         let volume = mount.str("name").unwrap_or_default();
         if volumes.binary_search(&volume).is_err() {
             broken.push(format!("container {name} would mount volume {volume}, which is not there"));
         }
         let path = mount.str("mountPath").unwrap_or_default();
-        if !paths.insert(path) {
-            broken.push(format!("container {name} would have two mounts at {path}"));
-        }
         if devices.iter().any(|device| device.str("devicePath") == Some(path)) {
             broken.push(format!("container {name} would have a mount and a block device at {path}"));
         }
@@ -85,7 +88,7 @@ fn spread(pod: &Pod<'_>, broken: &mut Vec<String>) {
 }
 
 /// What a container, or a pod's spec, may not ask for.
-fn resources(owner: &Node<'_>, name: &str, broken: &mut Vec<String>) {
+fn resources(owner: &Node<'_>, name: &dyn Display, broken: &mut Vec<String>) {
     let Some(resources) = owner.get("resources") else { return };
     let limits: HashMap<&str, &Node<'_>> = resources.entries("limits").collect();
     for (resource, request) in resources.entries("requests") {

@@ -5,7 +5,6 @@ use serde_json::Value;
 use super::Evidence;
 use crate::engine::{Engine, Facts, create_request};
 use crate::fields::dotted;
-use crate::patch;
 use crate::policy::PolicySet;
 use crate::quantity;
 use crate::tree::{Node, escape};
@@ -66,7 +65,7 @@ fn additions(evidence: &Evidence<'_>, sent: &Node<'_>, username: &str, policies:
     let facts = Facts { namespace: evidence.namespace, policies, now: evidence.now, packing: None };
     let Ok(outcome) = Engine::default().mutate(&request, facts) else { return Vec::new() };
     let mut after = sent.clone();
-    if patch::apply(&mut after, &outcome.patch.0).is_err() {
+    if outcome.patch.apply(&mut after).is_err() {
         return Vec::new();
     }
     let mut found = Vec::new();

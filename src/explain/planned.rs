@@ -3,10 +3,11 @@
 use super::Evidence;
 use crate::engine::{Engine, Facts, create_request};
 use crate::packing::BY_AFFINITY;
+use crate::patch::Patch;
 use crate::policy::Profile;
 use crate::policy::profile::Mode;
 use crate::policy::selector::LabelSelector;
-use crate::tree::Node;
+use crate::tree::{Node, escape};
 use crate::workload::{PLACEMENT_ANNOTATION, PROFILE_ANNOTATION, Pod};
 
 const HOSTNAME: &str = "kubernetes.io/hostname";
@@ -173,9 +174,7 @@ fn unpacked(evidence: &Evidence<'_>, pod: &Pod<'_>, names: &str) -> Vec<String> 
 }
 
 /// Whether the patch has a term that packs.
-fn packs(patch: &json_patch::Patch) -> bool {
-    patch
-        .0
-        .iter()
-        .any(|operation| operation.path().to_string().contains(&crate::tree::escape(PLACEMENT_ANNOTATION)[..]))
+fn packs(patch: &Patch) -> bool {
+    let key = escape(PLACEMENT_ANNOTATION);
+    patch.paths().any(|path| path.contains(&*key))
 }

@@ -1,8 +1,6 @@
 //! Labels that NetworkPolicies select by, and annotations.
 
-use serde_json::Value;
-
-use super::Stowing;
+use super::{Stowing, text};
 use crate::finding::{Objection, ObjectionTo, Subject};
 use crate::patch::EditError;
 use crate::tree::escape;
@@ -13,15 +11,14 @@ pub(super) fn apply(stowing: &mut Stowing<'_, '_>) -> Result<(), EditError> {
     {
         let pod = stowing.pod();
         for (key, wanted) in &stowing.profile.spec.labels {
-            let pointer = pod.pointer(&format!("/metadata/labels/{}", escape(key)));
             match pod.label(key) {
-                None => additions.push((pointer, Value::from(wanted.as_str()))),
+                None => additions.push((key.as_str(), text(wanted))),
                 Some(value) if value == wanted => {}
                 Some(_) => objections.push(Objection {
                     to: ObjectionTo::Label,
                     by: String::new(),
                     mild: false,
-                    pointer,
+                    pointer: pod.pointer(&format!("/metadata/labels/{}", escape(key))),
                     subject: Subject { container: None, key: Some(key.clone()) },
                     message: format!("label {key} is not {wanted}, as profile {} wants it", stowing.profile.name),
                     fix: format!("remove the label {key}: the profile adds it"),
@@ -32,7 +29,8 @@ pub(super) fn apply(stowing: &mut Stowing<'_, '_>) -> Result<(), EditError> {
     for objection in objections {
         stowing.object(objection);
     }
-    stowing.add_all(additions)?;
+    let pointer = stowing.pointer("/metadata/labels");
+    stowing.editor.add_members(&pointer, additions)?;
     let profile = stowing.profile;
     profile.spec.annotations.iter().try_for_each(|(key, value)| stowing.annotate(key, value))
 }

@@ -4,15 +4,17 @@
 //! Without, it is a preferred podAffinity to pods of the same group on the same node. Never both: when the mates sit elsewhere,
 //! the scheduler follows them and not the ladder.
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 
-use super::Stowing;
+use super::{Stowing, map, text};
 use crate::facts::Namespace;
 use crate::packing::{self, BY_AFFINITY, NodeSelector, Options, Packed, Plan, Reason};
 use crate::patch::EditError;
 use crate::policy::profile::{Mode, Profile, Toleration};
 use crate::policy::selector::LabelSelector;
-use crate::tree::{Node, escape};
+use crate::tree::Node;
 use crate::workload::{LONGEST_NAME, PLACEMENT_ANNOTATION, Pod};
 
 const HOSTNAME: &str = "kubernetes.io/hostname";
@@ -54,13 +56,12 @@ fn node_selector(stowing: &mut Stowing<'_, '_>, profile: &Profile) -> Result<(),
     if is_bound || own && stowing.author == super::Author::Person {
         return Ok(());
     }
-    for (key, value) in &profile.spec.placement.node_selector {
-        if stowing.pod().spec().and_then(|spec| spec.path(&["nodeSelector", key])).is_none() {
-            let pointer = stowing.pointer(&format!("/spec/nodeSelector/{}", escape(key)));
-            stowing.editor.add(&pointer, Value::from(value.as_str()))?;
-        }
-    }
-    Ok(())
+    let spec = stowing.pod().spec();
+    let wanted = profile.spec.placement.node_selector.iter();
+    let missing = wanted.filter(|(key, _)| spec.and_then(|spec| spec.path(&["nodeSelector", key])).is_none());
+    let missing: Vec<_> = missing.map(|(key, value)| (key.as_str(), text(value))).collect();
+    let pointer = stowing.pointer("/spec/nodeSelector");
+    stowing.editor.add_members(&pointer, missing)
 }
 
 fn tolerations(stowing: &mut Stowing<'_, '_>, profile: &Profile) -> Result<(), EditError> {
@@ -100,10 +101,10 @@ fn is_same(own: &Node<'_>, wanted: &Toleration) -> bool {
 }
 
 fn pack(stowing: &mut Stowing<'_, '_>, profile: &Profile) -> Result<Packed, EditError> {
-    let (term, redundant, against) = {
+    let (redundant, against) = {
         let pod = stowing.pod();
         let group = group(&pod, &profile.spec.placement.group_by);
-        (packing_terms(&pod, profile), group.and_then(|(key, _)| own_term(&pod, key)), keeps_apart(&pod))
+        (group.and_then(|(key, _)| own_term(&pod, key)), keeps_apart(&pod))
     };
     if against {
         return Ok(Packed::Nothing(Reason::Apart));
@@ -132,7 +133,7 @@ fn pack(stowing: &mut Stowing<'_, '_>, profile: &Profile) -> Result<Packed, Edit
         Plan::Nothing => return Ok(Packed::Nothing(Reason::Closed)),
         Plan::Affinity(reason) => reason,
     };
-    let Some(term) = term else { return Ok(Packed::Nothing(Reason::Group)) };
+    let Some(term) = packing_term(&stowing.pod(), profile) else { return Ok(Packed::Nothing(Reason::Group)) };
     let pointer = stowing.pointer("/spec/affinity/podAffinity/preferredDuringSchedulingIgnoredDuringExecution");
     if !stowing.may_append(&pointer) {
         return Ok(Packed::Nothing(Reason::Author));
@@ -177,16 +178,23 @@ fn volumes(pod: &Pod<'_>, namespace: &Namespace) -> Vec<NodeSelector> {
 }
 
 /// The term that packs a pod; `None` when nothing says which pods belong together.
-fn packing_terms(pod: &Pod<'_>, profile: &Profile) -> Option<Value> {
+fn packing_term(pod: &Pod<'_>, profile: &Profile) -> Option<Node<'static>> {
     let selector = match group(pod, &profile.spec.placement.group_by) {
-        Some((key, value)) => json!({"matchLabels": {key: value}}),
+        Some((key, value)) => by_label(key, value),
         // No group: all pods of the profile belong together.
         None if !profile.spec.matches.pod_selector.is_empty() => {
-            serde_json::to_value(&profile.spec.matches.pod_selector).ok()?
+            serde_json::to_value(&profile.spec.matches.pod_selector).ok()?.into()
         }
         None => return None,
     };
-    Some(json!({"weight": 100, "podAffinityTerm": {"labelSelector": selector, "topologyKey": HOSTNAME}}))
+    let term = map([("labelSelector", selector), ("topologyKey", Node::String(Cow::Borrowed(HOSTNAME)))]);
+    Some(map([("podAffinityTerm", term), ("weight", Node::Number(100.into()))]))
+}
+
+/// A selector of one label.
+fn by_label(key: &str, value: &str) -> Node<'static> {
+    let labels = [(Cow::Owned(key.to_owned()), text(value))];
+    map([("matchLabels", Node::Object(labels.into_iter().collect()))])
 }
 
 /// The first of the labels that the pod has.
@@ -240,8 +248,8 @@ fn spread(stowing: &mut Stowing<'_, '_>, profile: &Profile) -> Result<(), EditEr
     let constraints: Vec<Value> = {
         let pod = stowing.pod();
         let selector = match group(&pod, &spread.by) {
-            Some((key, value)) => json!({"matchLabels": {key: value}}),
-            None => serde_json::to_value(&profile.spec.matches.pod_selector).unwrap_or_default(),
+            Some((key, value)) => by_label(key, value),
+            None => serde_json::to_value(&profile.spec.matches.pod_selector).unwrap_or_default().into(),
         };
         let own = pod.spec().map(|spec| spec.items("topologySpreadConstraints")).unwrap_or_default();
         let keys = spread.topology_keys.iter().filter(|key| !own.iter().any(|own| own.str("topologyKey") == Some(key)));

@@ -4,15 +4,13 @@
 //! container that another webhook has just added. Amounts are clamped so that no request is above its limit, and so that
 //! the pod stays within what a LimitRange lets a pod have in all (fit.rs).
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-
-use serde_json::Value;
 
 use super::Stowing;
 use crate::patch::EditError;
 use crate::policy::profile::{Amount, Amounts, ResourceDefaults};
-use crate::quantity::{Quantity, parse};
-use crate::tree::escape;
+use crate::quantity::{Quantity, QuantityError, parse};
 use crate::workload::limit_range::given;
 use crate::workload::resources::{POD_LEVEL, SIDES, is_huge_pages, is_pod_level, may_overcommit, quantity, text};
 use crate::workload::{Container, LimitRange, Pod, Role};
@@ -20,15 +18,15 @@ use crate::workload::{Container, LimitRange, Pod, Role};
 mod fit;
 
 /// The text of an amount, and what it means.
-type Meant = (String, Quantity);
+type Meant<'m> = (Cow<'m, str>, Quantity);
 
 /// What a container lacks of one resource, and will be given.
 #[derive(Clone, Debug)]
 struct Gap<'t, 'p> {
     container: Container<'t>,
     resource: &'p str,
-    request: Option<Meant>,
-    limit: Option<Meant>,
+    request: Option<Meant<'t>>,
+    limit: Option<Meant<'t>>,
 }
 
 pub(super) fn apply(stowing: &mut Stowing<'_, '_>) -> Result<(), EditError> {
@@ -40,19 +38,23 @@ pub(super) fn apply(stowing: &mut Stowing<'_, '_>) -> Result<(), EditError> {
         let mut gaps = gaps(&pod, &stowing.profile.spec.resources, ranges);
         fit::fit(&pod, &mut gaps, ranges, &mut warnings);
         drop_lonely_huge_pages(&mut gaps);
-        for gap in gaps {
-            for (side, amount) in [("limits", gap.limit), ("requests", gap.request)] {
-                let pointer = || gap.container.pointer(&format!("/resources/{side}/{}", escape(gap.resource)));
-                additions.extend(amount.map(|(text, _)| (pointer(), Value::from(text))));
+        for gaps in gaps.chunk_by(|a, b| a.container.is(&b.container)) {
+            let container = gaps[0].container;
+            let (mut limits, mut requests) = (Vec::new(), Vec::new());
+            for gap in gaps {
+                limits.extend(gap.limit.as_ref().map(|(text, _)| (gap.resource, super::text(text))));
+                requests.extend(gap.request.as_ref().map(|(text, _)| (gap.resource, super::text(text))));
             }
+            additions.push((container.pointer("/resources/limits"), limits));
+            additions.push((container.pointer("/resources/requests"), requests));
         }
     }
     stowing.warnings.extend(warnings);
-    stowing.add_all(additions)
+    additions.into_iter().try_for_each(|(pointer, members)| stowing.editor.add_members(&pointer, members))
 }
 
 /// The gaps that the profile fills, in the order of the containers.
-fn gaps<'t, 'p>(pod: &Pod<'t>, defaults: &'p ResourceDefaults, ranges: &[LimitRange]) -> Vec<Gap<'t, 'p>> {
+fn gaps<'t, 'p: 't>(pod: &Pod<'t>, defaults: &'p ResourceDefaults, ranges: &'t [LimitRange]) -> Vec<Gap<'t, 'p>> {
     // With resources on the pod, the API server refuses containers that ask for more than it: leave alone what it bounds.
     let pod_level = pod.has_pod_level_resources();
     let mut gaps = Vec::new();
@@ -83,19 +85,20 @@ fn amounts(defaults: &ResourceDefaults, role: Role) -> Option<&Amounts> {
 }
 
 /// The request and the limit that `resource` of the container lacks.
-fn missing(container: &Container<'_>, resource: &str, amounts: &Amounts, ranges: &[LimitRange]) -> [Option<Meant>; 2] {
-    let written = |side: &str| {
-        let node = container.resource(side, resource)?;
-        Some((text(node).into_owned(), quantity(node).ok()?))
-    };
-    let (request, limit) = (written("requests"), written("limits"));
+fn missing<'m>(
+    container: &Container<'m>,
+    resource: &str,
+    amounts: &'m Amounts,
+    ranges: &'m [LimitRange],
+) -> [Option<Meant<'m>>; 2] {
+    let written = |side| container.resource(side, resource).map(|node| Ok((text(node), quantity(node)?))).transpose();
     // An amount that is there but cannot be read is the API server's to refuse.
-    if SIDES.iter().any(|side| container.resource(side, resource).is_some() && written(side).is_none()) {
+    let (Ok(request), Ok(limit)): (Result<_, QuantityError>, _) = (written("requests"), written("limits")) else {
         return [None, None];
-    }
-    let default = |side: &BTreeMap<String, Amount>| -> Option<Meant> {
+    };
+    let default = |side: &'m BTreeMap<String, Amount>| -> Option<Meant<'m>> {
         let amount = &side.get(resource)?.0;
-        Some((amount.clone(), parse(amount).ok()?))
+        Some((Cow::Borrowed(amount), parse(amount).ok()?))
     };
     let (default_request, default_limit) = (default(&amounts.requests), default(&amounts.limits));
     // A LimitRange with a max has a default limit, and one with any amount at all has a default request (LimitRange::read):

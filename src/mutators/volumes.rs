@@ -1,8 +1,10 @@
 //! Volumes and mounts: the shared source volume, one folder of it for each repository.
 
-use serde_json::{Map, Value, json};
+use std::borrow::Cow;
 
-use super::{Stowing, fill_in};
+use serde_json::{Map, Value};
+
+use super::{Stowing, fill_in, map, text};
 use crate::facts::Namespace;
 use crate::fields::odd_in_folder;
 use crate::finding::{Objection, ObjectionTo, Subject};
@@ -35,7 +37,7 @@ pub(super) fn apply(stowing: &mut Stowing<'_, '_>) -> Result<(), EditError> {
 /// so their lists may be appended to, whoever wrote them.
 #[derive(Default)]
 struct Plan {
-    appends: Vec<(String, Value)>,
+    appends: Vec<(String, Node<'static>)>,
     objections: Vec<Objection>,
     /// Annotations that have been objected to: once is enough, however many containers need them.
     seen: Vec<String>,
@@ -53,8 +55,14 @@ impl Plan {
         let Some(name) = volume.get("name").and_then(Value::as_str) else { return };
         self.claim(pod, volume, name, namespace);
         match pod.volume(name) {
-            None if !self.made_claims(pod, volume, name, profile) => return,
-            None => self.appends.push((pod.pointer("/spec/volumes"), Value::Object(volume.clone()))),
+            None => {
+                let members = volume.iter().map(|(key, value)| (Cow::Owned(key.clone()), Node::copy_of(value)));
+                let added = Node::Object(members.collect());
+                if !self.made_claims(pod, &added, name, profile) {
+                    return;
+                }
+                self.appends.push((pod.pointer("/spec/volumes"), added));
+            }
             Some(own) if is_same_volume(own, volume) => {}
             Some(_) => {
                 let index = pod.spec().map(|spec| spec.items("volumes")).unwrap_or_default().iter();
@@ -74,12 +82,11 @@ impl Plan {
     }
 
     /// Looks at the claims that are made for ephemeral volumes, with this one among them; whether they are fine.
-    fn made_claims(&mut self, pod: &Pod<'_>, volume: &Map<String, Value>, name: &str, profile: &Profile) -> bool {
-        let added = Node::from(Value::Object(volume.clone()));
+    fn made_claims(&mut self, pod: &Pod<'_>, added: &Node<'_>, name: &str, profile: &Profile) -> bool {
         let mut volumes: Vec<&Node<'_>> =
             pod.spec().map(|spec| spec.items("volumes")).unwrap_or_default().iter().collect();
         let before = pod.wrong_claim(&volumes);
-        volumes.push(&added);
+        volumes.push(added);
         let Some(wrong) = pod.wrong_claim(&volumes).filter(|_| before.is_none()) else { return true };
         let message = format!("{wrong}, with volume {name} of profile {}", profile.name);
         self.object(pod.pointer("/spec/volumes"), None, name, message, "give the pod another name".to_owned(), false);
@@ -173,14 +180,14 @@ impl Plan {
             }
             return;
         }
-        let mut value = json!({"name": mount.volume, "mountPath": path});
+        let mut members = vec![("mountPath", text(path)), ("name", text(&mount.volume))];
         if mount.read_only {
-            value["readOnly"] = Value::Bool(true);
+            members.push(("readOnly", Node::Bool(true)));
         }
         if let Some(from) = &mount.sub_path_from {
             match sub_path(pod, from, namespace) {
                 Ok(None) => {}
-                Ok(Some(folder)) => value["subPath"] = Value::String(folder),
+                Ok(Some(folder)) => members.push(("subPath", Node::String(Cow::Owned(folder)))),
                 Err(trouble) => {
                     let key = &from.annotation;
                     if !self.seen.contains(key) {
@@ -198,7 +205,7 @@ impl Plan {
                 }
             }
         }
-        self.appends.push((container.pointer("/volumeMounts"), value));
+        self.appends.push((container.pointer("/volumeMounts"), map(members)));
     }
 
     /// Looks at block devices: the API server takes no mount at the path of one, or of a volume that is one.

@@ -75,7 +75,7 @@ impl<'t> Container<'t> {
 
     /// The pointer of something in it: `below` is "" or begins with "/".
     pub fn pointer(&self, below: &str) -> String {
-        format!("{}/spec/{}/{}{below}", self.pod, self.list, self.index)
+        [self.pod, "/spec/", self.list, "/", &self.index.to_string(), below].concat()
     }
 
     /// A request or limit as it is written: `side` is "requests" or "limits".

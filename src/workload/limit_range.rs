@@ -2,6 +2,7 @@
 //!
 //! The LimitRanger judges a pod after all webhooks, so a default of ours that is within no bound of it would refuse the pod.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::resources::{self, quantity};
@@ -138,14 +139,14 @@ fn complete(into: &mut BTreeMap<String, String>, from: &BTreeMap<String, String>
 }
 
 /// What the first of the LimitRanges that says anything gives a container without: a limit or a request, as text and amount.
-pub fn given(
-    ranges: &[LimitRange],
+pub fn given<'r>(
+    ranges: &'r [LimitRange],
     map: fn(&LimitRange) -> &BTreeMap<String, String>,
     resource: &str,
-) -> Option<(String, Quantity)> {
+) -> Option<(Cow<'r, str>, Quantity)> {
     ranges.iter().find_map(|range| {
         let amount = map(range).get(resource)?;
-        Some((amount.clone(), parse(amount).ok()?))
+        Some((Cow::Borrowed(amount.as_str()), parse(amount).ok()?))
     })
 }
 

@@ -10,13 +10,14 @@ use supercargo::facts::Namespace;
 use supercargo::packing::{
     self, Karpenter, Ledger, Lifetimes, NodeSeen, Options, Plan, PodSeen, Reservation, Snapshot, Store, View,
 };
+use supercargo::patch::Patch;
 use supercargo::policy::PolicySet;
 use supercargo::policy::profile::Neighbours;
 use supercargo::review;
 use supercargo::tree::{Arena, Node};
 
 use crate::properties::dice::Dice;
-use crate::support::{JOB_CONTROLLER, Review, compile, with};
+use crate::support::{JOB_CONTROLLER, Review, compile, patched, with};
 
 mod model;
 
@@ -225,9 +226,7 @@ impl Case {
     }
 
     fn stored(&self, outcome: &Outcome) -> Value {
-        let mut stored = self.pod.clone();
-        json_patch::patch(&mut stored, &outcome.patch).unwrap();
-        stored
+        patched(&self.pod, &outcome.patch)
     }
 
     fn running(&self, node: &Value) -> Vec<&Value> {
@@ -327,7 +326,7 @@ fn holds(bytes: &[u8]) {
 
     // Once written, placement stays.
     let again = Case { pod: stored.clone(), ..case };
-    assert_eq!(again.mutate(Some(&snapshot), &ledger, false).patch, json_patch::Patch::default());
+    assert_eq!(again.mutate(Some(&snapshot), &ledger, false).patch, Patch::default());
 }
 
 /// The same cluster by other events: pods before their nodes, nodes that come and go, pods that move, lists that begin again.

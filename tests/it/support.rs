@@ -201,6 +201,15 @@ pub struct Answer {
     pub held_back: Option<String>,
 }
 
+/// The object with a patch applied by another implementation than ours.
+#[track_caller]
+pub fn patched(object: &Value, patch: &impl serde::Serialize) -> Value {
+    let mut object = object.clone();
+    let patch: json_patch::Patch = serde_json::from_value(json!(patch)).unwrap();
+    json_patch::patch(&mut object, &patch).unwrap();
+    object
+}
+
 impl Answer {
     #[track_caller]
     fn new(outcome: Outcome) -> Answer {
@@ -263,10 +272,7 @@ impl Answer {
     /// The object with the patch applied by another implementation.
     #[track_caller]
     pub fn applied_to(&self, object: &Value) -> Value {
-        let mut object = object.clone();
-        let patch: json_patch::Patch = serde_json::from_value(self.patch.clone()).unwrap();
-        json_patch::patch(&mut object, &patch).unwrap();
-        object
+        patched(object, &self.patch)
     }
 
     #[track_caller]

@@ -3,13 +3,20 @@
 //! Each default may be fine and their sum too much. Then the limits are lowered, evenly and never below the requests; where
 //! that is not enough the pod gets no defaults for the resource, and its author a warning.
 
+use std::borrow::Cow;
+
 use super::{Gap, Meant};
 use crate::quantity::{Quantity, parse};
 use crate::workload::limit_range::{Asked, Bound, LimitRange, Scope, given};
 use crate::workload::resources::{quantity, text};
 use crate::workload::{Pod, Role};
 
-pub(super) fn fit(pod: &Pod<'_>, gaps: &mut Vec<Gap<'_, '_>>, ranges: &[LimitRange], warnings: &mut Vec<String>) {
+pub(super) fn fit<'t>(
+    pod: &Pod<'t>,
+    gaps: &mut Vec<Gap<'t, '_>>,
+    ranges: &'t [LimitRange],
+    warnings: &mut Vec<String>,
+) {
     let of_pods: Vec<&LimitRange> = ranges.iter().filter(|range| range.scope == Scope::Pod).collect();
     let mut resources: Vec<&str> = of_pods.iter().flat_map(|range| range.bounded()).collect();
     resources.sort_unstable();
@@ -44,25 +51,25 @@ enum Cap {
 }
 
 /// A container's part of what the pod asks for.
-struct Part {
+struct Part<'t> {
     role: Role,
     written: Asked,
-    gap: Option<New>,
+    gap: Option<New<'t>>,
 }
 
 /// What a gap is filled with.
-struct New {
+struct New<'t> {
     /// Its place in the list of gaps.
     index: usize,
     request: Option<Quantity>,
     limit: Option<Quantity>,
     /// What the limit is not lowered below.
-    least: Meant,
+    least: Meant<'t>,
 }
 
-impl New {
-    fn of(index: usize, gap: &Gap<'_, '_>, ranges: &[LimitRange]) -> New {
-        let amount = |meant: &Option<Meant>| meant.as_ref().map(|(_, amount)| *amount);
+impl<'t> New<'t> {
+    fn of(index: usize, gap: &Gap<'t, '_>, ranges: &'t [LimitRange]) -> Self {
+        let amount = |meant: &Option<Meant<'t>>| meant.as_ref().map(|(_, amount)| *amount);
         let least = least(gap, ranges).unwrap_or_default();
         New { index, request: amount(&gap.request), limit: amount(&gap.limit), least }
     }
@@ -73,10 +80,10 @@ impl New {
 }
 
 /// What the container asks for, or the limit itself where that is not known or the resource comes in pieces.
-fn least(gap: &Gap<'_, '_>, ranges: &[LimitRange]) -> Option<Meant> {
+fn least<'t>(gap: &Gap<'t, '_>, ranges: &'t [LimitRange]) -> Option<Meant<'t>> {
     let request = || {
         let node = gap.container.resource("requests", gap.resource);
-        let own = node.and_then(|node| Some((text(node).into_owned(), quantity(node).ok()?)));
+        let own = node.and_then(|node| Some((text(node), quantity(node).ok()?)));
         own.or_else(|| given(ranges, |range| &range.default_request, gap.resource)).or_else(|| gap.request.clone())
     };
     let lowers = matches!(gap.resource, "cpu" | "memory" | "ephemeral-storage");
@@ -90,11 +97,11 @@ struct Sum<'s, 't> {
     resource: &'s str,
     /// What the LimitRanges give to a container.
     given: Asked,
-    parts: Vec<Part>,
+    parts: Vec<Part<'t>>,
 }
 
 impl<'s, 't> Sum<'s, 't> {
-    fn of(pod: &'s Pod<'t>, resource: &'s str, gaps: &[Gap<'_, '_>], ranges: &[LimitRange]) -> Self {
+    fn of(pod: &'s Pod<'t>, resource: &'s str, gaps: &[Gap<'t, '_>], ranges: &'t [LimitRange]) -> Self {
         let containers = pod.containers().filter(|container| container.role() != Role::Ephemeral);
         let mut of_resource = gaps.iter().enumerate().filter(|(_, gap)| gap.resource == resource).peekable();
         let parts = containers
@@ -118,7 +125,7 @@ impl<'s, 't> Sum<'s, 't> {
             .collect()
     }
 
-    fn asked(&self, part: &Part, cap: Cap) -> Asked {
+    fn asked(&self, part: &Part<'_>, cap: Cap) -> Asked {
         let Asked { mut request, mut limit } = part.written;
         if let Some(new) = part.gap.as_ref().filter(|_| !matches!(cap, Cap::Nothing)) {
             request = request.or(new.request);
@@ -147,7 +154,7 @@ impl<'s, 't> Sum<'s, 't> {
         broken(fits).is_empty().then_some(fits)
     }
 
-    fn lower(&self, steps: u64, gaps: &mut [Gap<'_, '_>]) {
+    fn lower(&self, steps: u64, gaps: &mut [Gap<'t, '_>]) {
         let (text, amount) = self.step(steps);
         for new in self.parts.iter().filter_map(|part| part.gap.as_ref()) {
             let Some(gap) = gaps.get_mut(new.index) else { continue };
@@ -156,7 +163,7 @@ impl<'s, 't> Sum<'s, 't> {
             gap.limit = Some(if lowered == limit.1 {
                 limit
             } else if lowered == amount {
-                (text.clone(), amount)
+                (Cow::Owned(text.clone()), amount)
             } else {
                 new.least.clone()
             });

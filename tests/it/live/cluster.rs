@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 
 use super::api::Api;
 use crate::server::eventually;
-use crate::support::{BUILT_IN, JOB_CONTROLLER, Review, compile, yaml};
+use crate::support::{BUILT_IN, JOB_CONTROLLER, Review, compile, patched, yaml};
 
 const BOOKMARKS: Duration = Duration::from_millis(100);
 /// Longer than any test: a machine that is busy makes no view stale.
@@ -157,9 +157,8 @@ impl Replica {
             self.engine.mutate(&request, Facts { namespace: &namespace, policies: &policies, now, packing })
         };
         let outcome = self.source.plan(now, decide).unwrap();
-        let mut stored = pod;
-        json_patch::patch(&mut stored, &outcome.patch).unwrap();
-        Admitted { outcome, pod: stored }
+        let pod = patched(&pod, &outcome.patch);
+        Admitted { outcome, pod }
     }
 
     pub async fn admit(&self, pod: Value) -> Admitted {

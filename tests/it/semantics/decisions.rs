@@ -238,7 +238,7 @@ fn odd_envelopes() {
         packing: None,
     };
     assert!(world.engine.validate(&request, facts).unwrap().allowed());
-    assert!(world.engine.mutate(&request, facts).unwrap().patch.0.is_empty());
+    assert!(world.engine.mutate(&request, facts).unwrap().patch.is_empty());
 }
 
 /// "memory stays within its budget": what a hostile pod makes us collect is bounded, and it is refused all the same.

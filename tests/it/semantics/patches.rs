@@ -41,10 +41,8 @@ fn the_whole_patch_of_a_scan_pod() {
         answer.patch,
         json!([
             {"op": "add", "path": "/metadata/labels/network.supercargo.dev~1egress", "value": "results-only"},
-            {"op": "add", "path": "/spec/containers/0/resources/limits", "value": {"cpu": "1"}},
-            {"op": "add", "path": "/spec/containers/0/resources/requests", "value": {"cpu": "250m"}},
-            {"op": "add", "path": "/spec/containers/0/resources/limits/memory", "value": "1Gi"},
-            {"op": "add", "path": "/spec/containers/0/resources/requests/memory", "value": "512Mi"},
+            {"op": "add", "path": "/spec/containers/0/resources/limits", "value": {"cpu": "1", "memory": "1Gi"}},
+            {"op": "add", "path": "/spec/containers/0/resources/requests", "value": {"cpu": "250m", "memory": "512Mi"}},
             {"op": "add", "path": "/spec/volumes/-",
              "value": {"name": "supercargo-source", "persistentVolumeClaim": {"claimName": "scan-source"}}},
             {"op": "add", "path": "/spec/containers/0/volumeMounts/-",
