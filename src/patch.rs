@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use json_patch::{AddOperation, PatchOperation};
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
+use crate::tree::writer::{separate, write_str};
 use crate::tree::{Map, Node, escape, index, tokens};
 
 /// An RFC 6902 patch that has no operation but "add".
@@ -69,6 +70,23 @@ impl Patch {
     /// The pointers of what is added.
     pub fn paths(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|addition| addition.path.as_str())
+    }
+
+    /// The patch as it goes over the wire.
+    pub fn to_json(&self) -> String {
+        // An operation has a hundred bytes or so.
+        let mut text = String::with_capacity(16 + 128 * self.0.len());
+        text.push('[');
+        for (index, Addition { path, value }) in self.0.iter().enumerate() {
+            separate(index, &mut text);
+            text.push_str("{\"op\":\"add\",\"path\":");
+            write_str(path, &mut text);
+            text.push_str(",\"value\":");
+            value.write(&mut text);
+            text.push('}');
+        }
+        text.push(']');
+        text
     }
 
     /// Does to `tree` what the API server will do.
@@ -489,6 +507,7 @@ mod tests {
         let theirs: json_patch::Patch = serde_json::from_str(written).unwrap();
         let ours = Patch::try_from(theirs.clone()).unwrap();
         assert_eq!(serde_json::to_string(&ours).unwrap(), serde_json::to_string(&theirs).unwrap());
+        assert_eq!(ours.to_json(), serde_json::to_string(&theirs).unwrap());
         let removal: json_patch::Patch = serde_json::from_str(r#"[{"op":"remove","path":"/a"}]"#).unwrap();
         assert!(Patch::try_from(removal).unwrap_err().to_string().contains("is no addition"));
     }

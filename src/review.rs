@@ -412,7 +412,7 @@ fn base64_text(bytes: &[u8]) -> Option<Box<RawValue>> {
 }
 
 /// `value` as JSON, with `room` for so many bytes from the start.
-pub(crate) fn json(value: &impl Serialize, room: usize) -> Vec<u8> {
+fn json(value: &impl Serialize, room: usize) -> Vec<u8> {
     let mut text = Vec::with_capacity(room);
     // Strings, numbers and string-keyed maps only: serde_json has nothing to refuse in what is answered.
     let written = serde_json::to_writer(&mut text, value);

@@ -15,6 +15,7 @@ use serde_json::Number;
 mod deserialize;
 mod items;
 mod reader;
+pub(crate) mod writer;
 
 pub use items::Arena;
 use items::Items;
@@ -410,18 +411,19 @@ impl PartialEq for Map<'_> {
 
 /// Escapes one member name for use in an RFC 6901 pointer.
 pub fn escape(token: &str) -> Cow<'_, str> {
-    let Some(first) = token.bytes().position(|byte| matches!(byte, b'~' | b'/')) else {
-        return Cow::Borrowed(token);
-    };
-    let mut escaped = String::with_capacity(token.len() + 4);
-    escaped.push_str(&token[..first]);
-    for character in token[first..].chars() {
-        match character {
-            '~' => escaped.push_str("~0"),
-            '/' => escaped.push_str("~1"),
-            other => escaped.push(other),
+    let odd = |rest: &str| rest.bytes().position(|byte| matches!(byte, b'~' | b'/'));
+    let Some(mut at) = odd(token) else { return Cow::Borrowed(token) };
+    let (mut escaped, mut rest) = (String::with_capacity(token.len() + 4), token);
+    loop {
+        escaped.push_str(&rest[..at]);
+        escaped.push_str(if rest.as_bytes()[at] == b'~' { "~0" } else { "~1" });
+        rest = &rest[at + 1..];
+        match odd(rest) {
+            Some(next) => at = next,
+            None => break,
         }
     }
+    escaped.push_str(rest);
     Cow::Owned(escaped)
 }
 

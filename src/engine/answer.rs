@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use super::Outcome;
 use crate::finding::{Action, Eased, Verdict};
 use crate::printable::{clip, printable, printable_lines};
-use crate::review::{self, Cause, Refusal, Response};
+use crate::review::{Cause, Refusal, Response};
 use crate::rules;
 
 /// The API server cuts a warning at 256 bytes once all of them together pass 4,096; 120 characters is what it asks for.
@@ -42,8 +42,7 @@ impl Outcome {
     pub fn response(&self) -> Response {
         Response {
             refusal: (!self.allowed()).then(|| self.refusal()),
-            // An operation has a hundred bytes or so.
-            patch: (!self.patch.is_empty()).then(|| review::json(&self.patch, 128 * self.patch.len())),
+            patch: (!self.patch.is_empty()).then(|| self.patch.to_json().into_bytes()),
             warnings: self.wire_warnings(),
             audit_annotations: self.audit_annotations(),
         }

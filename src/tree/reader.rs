@@ -350,7 +350,7 @@ fn taken<'a, T>(gathered: &mut Vec<T>, start: usize, arena: Option<&'a Arena>) -
 /// How many bytes there are before the first quote, backslash or control character. Eight are looked at together: of each byte the highest bit is
 /// left where it is one of those; what is carried out of one can only be wrong above it.
 #[inline]
-fn plain(bytes: &[u8]) -> usize {
+pub(super) fn plain(bytes: &[u8]) -> usize {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);
     const HIGHEST: u64 = ONES << 7;
     const QUOTES: u64 = ONES * b'"' as u64;
