@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use crate::printable::{clip, printable};
+use crate::tree::writer::write_str;
 use crate::tree::{Arena, Keep, Node, ReadError, Reader, Unreadable};
 
 /// The only version of the envelope that is spoken here.
@@ -338,31 +339,6 @@ pub struct Cause {
 }
 
 #[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct WireAnswer<'a> {
-    api_version: &'static str,
-    kind: &'static str,
-    response: WireResponse<'a>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct WireResponse<'a> {
-    uid: &'a str,
-    allowed: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<WireStatus<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    patch_type: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    patch: Option<Box<RawValue>>,
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    warnings: &'a [String],
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    audit_annotations: &'a BTreeMap<String, String>,
-}
-
-#[derive(Serialize)]
 struct WireStatus<'a> {
     code: u16,
     reason: &'static str,
@@ -378,45 +354,40 @@ struct WireDetails<'a> {
 impl Response {
     /// The AdmissionReview that answers the request with this `uid`.
     pub fn encode(&self, uid: &str) -> Vec<u8> {
-        let answer = WireAnswer {
-            api_version: API_VERSION,
-            kind: "AdmissionReview",
-            response: WireResponse {
-                uid,
-                allowed: self.refusal.is_none(),
-                status: self.refusal.as_ref().map(|refusal| WireStatus {
-                    code: 403,
-                    reason: "Forbidden",
-                    message: &refusal.message,
-                    details: WireDetails { causes: &refusal.causes },
-                }),
-                patch_type: self.patch.as_ref().map(|_| "JSONPatch"),
-                patch: self.patch.as_deref().and_then(base64_text),
-                warnings: &self.warnings,
-                audit_annotations: &self.audit_annotations,
-            },
-        };
-        // Room for what is nearly all of it, so that it seldom has to move.
-        let patch = answer.response.patch.as_ref().map_or(0, |patch| patch.get().len());
-        json(&answer, 256 + patch)
+        // Nearly all of it is the patch, in base64 (which has nothing to escape).
+        let mut text = String::with_capacity(256 + self.patch.as_ref().map_or(0, |patch| patch.len().div_ceil(3) * 4));
+        text.push_str(r#"{"apiVersion":""#);
+        text.push_str(API_VERSION);
+        text.push_str(r#"","kind":"AdmissionReview","response":{"uid":"#);
+        write_str(uid, &mut text);
+        text.push_str(if self.refusal.is_none() { r#","allowed":true"# } else { r#","allowed":false"# });
+        if let Some(Refusal { message, causes }) = &self.refusal {
+            let details = WireDetails { causes };
+            member("status", &WireStatus { code: 403, reason: "Forbidden", message, details }, &mut text);
+        }
+        if let Some(patch) = &self.patch {
+            text.push_str(r#","patchType":"JSONPatch","patch":""#);
+            base64::engine::general_purpose::STANDARD.encode_string(patch, &mut text);
+            text.push('"');
+        }
+        if !self.warnings.is_empty() {
+            member("warnings", &self.warnings, &mut text);
+        }
+        if !self.audit_annotations.is_empty() {
+            member("auditAnnotations", &self.audit_annotations, &mut text);
+        }
+        text.push_str("}}");
+        text.into_bytes()
     }
 }
 
-/// Base64 as a JSON string. It has nothing to escape, so serde_json need not look at each character.
-fn base64_text(bytes: &[u8]) -> Option<Box<RawValue>> {
-    let mut text = String::with_capacity(2 + bytes.len().div_ceil(3) * 4);
-    text.push('"');
-    base64::engine::general_purpose::STANDARD.encode_string(bytes, &mut text);
-    text.push('"');
-    RawValue::from_string(text).ok()
-}
-
-/// `value` as JSON, with `room` for so many bytes from the start.
-fn json(value: &impl Serialize, room: usize) -> Vec<u8> {
-    let mut text = Vec::with_capacity(room);
+/// Appends a member of an object that has others.
+fn member(name: &str, value: &impl Serialize, text: &mut String) {
+    text.push(',');
+    write_str(name, text);
+    text.push(':');
     // Strings, numbers and string-keyed maps only: serde_json has nothing to refuse in what is answered.
-    let written = serde_json::to_writer(&mut text, value);
-    if written.is_ok() { text } else { Vec::new() }
+    text.push_str(&serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned()));
 }
 
 #[cfg(test)]

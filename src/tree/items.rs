@@ -1,6 +1,5 @@
 //! Where lists and maps have their items: in an arena or in counted memory of their own. Knows nothing of JSON.
 
-use std::iter;
 use std::mem;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -12,7 +11,12 @@ pub(super) enum Items<'a, T> {
     Kept(&'a [T]),
     /// In memory of their own, until the last copy goes.
     Shared(Arc<[T]>),
+    /// Being changed.
+    Own(Vec<T>),
 }
+
+/// What is added to a list or a map, as a rule.
+const FEW: usize = 4;
 
 /// Room that is had at once: a pod of 4 KB has a tree of 8, and 64 are no burden to have at hand.
 const LEAST: usize = 8 << 10;
@@ -51,6 +55,7 @@ impl<T> Deref for Items<'_, T> {
         match self {
             Items::Kept(items) => items,
             Items::Shared(items) => items,
+            Items::Own(items) => items,
         }
     }
 }
@@ -69,36 +74,38 @@ impl<T> FromIterator<T> for Items<'_, T> {
 
 impl<T: Clone + Default> Items<'_, T> {
     pub(super) fn get_mut(&mut self, index: usize) -> Option<&mut T> {
-        if let Items::Kept(items) = self {
-            *self = Items::Shared(Arc::from(*items));
-        }
+        *self = Items::Own(mem::take(self).into_vec());
         match self {
-            Items::Shared(items) => Arc::make_mut(items).get_mut(index),
-            Items::Kept(_) => None,
+            Items::Own(items) => items.get_mut(index),
+            Items::Kept(_) | Items::Shared(_) => None,
         }
     }
 
-    /// Puts `item` in front of the one at `index`; the others move when nobody else holds them, and are copied otherwise.
+    /// Puts `item` in front of the one at `index`.
     pub(super) fn insert(&mut self, index: usize, item: T) {
-        if let Items::Shared(items) = self
-            && let Some(only) = Arc::get_mut(items)
-        {
-            let (before, after) = only.split_at_mut(index);
-            let after = after.iter_mut().map(mem::take);
-            *self = before.iter_mut().map(mem::take).chain(iter::once(item)).chain(after).collect();
-        } else {
-            let (before, after) = self.split_at(index);
-            *self = before.iter().cloned().chain(iter::once(item)).chain(after.iter().cloned()).collect();
-        }
+        let mut items = mem::take(self).into_vec();
+        items.insert(index, item);
+        *self = Items::Own(items);
     }
 
-    pub(super) fn into_vec(mut self) -> Vec<T> {
-        match &mut self {
-            Items::Kept(items) => items.to_vec(),
-            Items::Shared(items) => match Arc::get_mut(items) {
-                Some(only) => only.iter_mut().map(mem::take).collect(),
-                None => items.to_vec(),
-            },
+    /// Moved when nobody else holds them, and copied otherwise; with room for a few more.
+    pub(super) fn into_vec(self) -> Vec<T> {
+        let room = |items: &[T]| Vec::with_capacity(items.len() + FEW);
+        match self {
+            Items::Own(items) => items,
+            Items::Kept(items) => {
+                let mut own = room(items);
+                own.extend_from_slice(items);
+                own
+            }
+            Items::Shared(mut items) => {
+                let mut own = room(&items);
+                match Arc::get_mut(&mut items) {
+                    Some(only) => own.extend(only.iter_mut().map(mem::take)),
+                    None => own.extend_from_slice(&items),
+                }
+                own
+            }
         }
     }
 }
