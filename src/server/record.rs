@@ -22,18 +22,9 @@ pub(super) fn unread(fault: &Fault) {
     tracing::warn!(fault = %fault.word(), "no review: {}", printable(&fault.to_string()));
 }
 
-/// What is said while a request is judged belongs to it. A line of its own says the same at the end, so this is for those who asked for more.
+/// What is said while a request is judged bears its uid, for those who asked for more; the line at the end says the rest.
 pub(super) fn span(door: Door, request: &Request<'_>) -> Span {
-    tracing::debug_span!(
-        "review",
-        webhook = %door.word(),
-        uid = clip(&request.uid),
-        kind = clip(&request.kind),
-        namespace = clip(&request.namespace),
-        name = clip(&request.name),
-        operation = %request.operation.word(),
-        dry_run = request.dry_run,
-    )
+    tracing::debug_span!("review", webhook = %door.word(), uid = clip(&request.uid))
 }
 
 /// A request that was judged, or that could not be.

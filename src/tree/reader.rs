@@ -1,7 +1,7 @@
 //! A reader of JSON text that makes a tree in one pass, or leaves out what is not wanted.
 //!
 //! JSON is most of what a review costs, and this takes half the time of reading the same through serde. It takes what serde_json takes and
-//! nothing else, but for nesting in what is skipped (a property test compares the two); of anything odd it says no more than that, and who wants to
+//! nothing else, and less of what is skipped: nesting and numbers have the same bounds there (a property test compares the two); of anything odd it says no more than that, and who wants to
 //! know asks serde_json.
 
 use std::borrow::Cow;
