@@ -21,7 +21,7 @@ const LIFE: SignedDuration = SignedDuration::from_secs(3);
 const PAUSE: SignedDuration = SignedDuration::from_secs(1);
 
 /// The watch brings pods in the order in which they were stored. What was planned so long before a pod that it has brought would have
-/// come before it, unless the way to the store took longer: on a busy API server it does, by a second.
+/// come before it, unless its way to the store took longer.
 const OUT_OF_ORDER: SignedDuration = SignedDuration::from_secs(2);
 
 /// The most entries; the oldest go first. A burst of this many in three seconds is more than an API server admits.
