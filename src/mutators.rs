@@ -88,18 +88,7 @@ pub fn stow(
     editor: &mut Editor<'_>,
 ) -> Result<Stowed, EditError> {
     let Some((profile, objections)) = combined(profiles, at) else { return Ok(Stowed::default()) };
-    let mut stowing = Stowing {
-        profile: &profile,
-        namespace,
-        at,
-        author,
-        packing,
-        editor,
-        objections,
-        warnings: Vec::new(),
-        packed: None,
-        reservation: None,
-    };
+    let mut stowing = Stowing { at, packing, objections, ..Stowing::new(&profile, namespace, author, editor) };
     let mut touched = Vec::new();
     for (name, apply) in MUTATORS {
         let before = stowing.editor.patch().len();
@@ -123,18 +112,7 @@ pub fn objections(
     editor: &mut Editor<'_>,
 ) -> Result<Vec<Objection>, EditError> {
     let Some((profile, objections)) = combined(profiles, "") else { return Ok(Vec::new()) };
-    let mut stowing = Stowing {
-        profile: &profile,
-        namespace,
-        at: "",
-        author,
-        packing: None,
-        editor,
-        objections,
-        warnings: Vec::new(),
-        packed: None,
-        reservation: None,
-    };
+    let mut stowing = Stowing { objections, ..Stowing::new(&profile, namespace, author, editor) };
     for apply in OBJECTING {
         apply(&mut stowing)?;
     }
@@ -153,6 +131,24 @@ fn combined<'p>(profiles: &[&'p Profile], at: &str) -> Option<(Cow<'p, Profile>,
 /// The names of the profiles that `profile` was made of, with commas between.
 fn names(profile: &Profile) -> String {
     profile.name.replace('+', ",")
+}
+
+impl<'s, 't> Stowing<'s, 't> {
+    /// Of a pod that is an object of its own, without a view of the nodes.
+    fn new(profile: &'s Profile, namespace: &'s Namespace, author: Author, editor: &'s mut Editor<'t>) -> Self {
+        Stowing {
+            profile,
+            namespace,
+            at: "",
+            author,
+            packing: None,
+            editor,
+            objections: Vec::new(),
+            warnings: Vec::new(),
+            packed: None,
+            reservation: None,
+        }
+    }
 }
 
 impl Stowing<'_, '_> {

@@ -8,8 +8,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Number;
 
-use super::items::Items;
-use super::reader::{Keep, MOST_VALUES};
+use super::reader::{Keep, MOST_VALUES, taken};
 use super::{List, Map, Member, Node};
 
 /// Reads one value.
@@ -25,12 +24,6 @@ pub(super) struct Bench<'a> {
     values: Cell<usize>,
     members: RefCell<Vec<Member<'a>>>,
     items: RefCell<Vec<Node<'a>>>,
-}
-
-/// What was gathered from `start` on. Nothing needs no memory of its own.
-fn taken<'a, T>(gathered: &RefCell<Vec<T>>, start: usize) -> Items<'a, T> {
-    let mut gathered = gathered.borrow_mut();
-    if gathered.len() > start { gathered.drain(start..).collect() } else { Items::default() }
 }
 
 /// Reads all of `text`.
@@ -94,7 +87,7 @@ impl<'de> Visitor<'de> for Reader<'_, 'de> {
         while let Some(item) = list.next_element_seed(Reader { keep: Keep::All, ..self })? {
             self.bench.items.borrow_mut().push(item);
         }
-        Ok(Node::Array(List(taken(&self.bench.items, start))))
+        Ok(Node::Array(List(taken(&mut self.bench.items.borrow_mut(), start, None))))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Node<'de>, A::Error> {
@@ -109,7 +102,7 @@ impl<'de> Visitor<'de> for Reader<'_, 'de> {
             let value = object.next_value_seed(Reader { keep, ..self })?;
             self.bench.members.borrow_mut().push((key, value));
         }
-        Ok(Node::Object(Map(taken(&self.bench.members, start))))
+        Ok(Node::Object(Map(taken(&mut self.bench.members.borrow_mut(), start, None))))
     }
 }
 
