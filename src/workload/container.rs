@@ -1,5 +1,6 @@
 //! One container of a pod, with its role and its pointer.
 
+use super::resources;
 use crate::tree::Node;
 
 /// What a container is for; each role may and must have different things.
@@ -78,9 +79,9 @@ impl<'t> Container<'t> {
         [self.pod, "/spec/", self.list, "/", &self.index.to_string(), below].concat()
     }
 
-    /// A request or limit as it is written: `side` is "requests" or "limits".
+    /// A request or limit as it is written, `null` as "0": `side` is "requests" or "limits".
     pub fn resource(&self, side: &str, resource: &str) -> Option<&'t Node<'t>> {
-        self.node.path(&["resources", side, resource])
+        resources::written(self.node, side, resource)
     }
 
     /// The field of a probe ("livenessProbe"), when it is set to something.

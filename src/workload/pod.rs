@@ -1,6 +1,6 @@
 //! A pod, or the template of one, at its place in an object.
 
-use super::{Container, Role};
+use super::{Container, Role, resources};
 use crate::tree::Node;
 
 /// A node with `metadata` and `spec` of a pod.
@@ -99,9 +99,9 @@ impl<'t> Pod<'t> {
         self.annotation("kubernetes.io/config.mirror").is_some()
     }
 
-    /// The quantity text of a pod-level request or limit.
+    /// A request or limit of the whole pod as it is written, `null` as "0".
     pub fn resource(&self, side: &str, resource: &str) -> Option<&'t Node<'t>> {
-        self.spec()?.path(&["resources", side, resource])
+        resources::written(self.spec()?, side, resource)
     }
 
     /// Whether the pod sets resources for all its containers together.

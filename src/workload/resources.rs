@@ -27,6 +27,15 @@ pub fn text<'n>(node: &'n Node<'_>) -> Cow<'n, str> {
     }
 }
 
+/// The request or limit that `owner`, a container or a pod's spec, has. One that is `null` is nothing: so the API server reads it,
+/// and stores "0".
+pub(super) fn written<'t>(owner: &'t Node<'t>, side: &str, resource: &str) -> Option<&'t Node<'t>> {
+    match owner.path(&["resources", side])?.as_object()?.get(resource)? {
+        Node::Null => Some(&Node::String(Cow::Borrowed("0"))),
+        amount => Some(amount),
+    }
+}
+
 /// Whether a quantity is there, readable, and more than nothing: a limit of "0" bounds nothing.
 pub fn is_set(node: Option<&Node<'_>>) -> bool {
     node.is_some_and(|node| quantity(node).is_ok_and(|quantity| quantity > Quantity::ZERO))

@@ -5,12 +5,12 @@ use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
-use kube::api::PostParams;
+use kube::api::{ApiResource, DynamicObject, PostParams};
 use serde_json::{Value, json};
 
 use crate::access::User;
 use crate::controlplane::ControlPlane;
-use crate::fixtures::{bare_container, deployment};
+use crate::fixtures::{bare_container, deployment, scan_pod};
 use crate::injector::Injector;
 use crate::install::{SCANS, Setup, install, scan_namespace, source_claim};
 use crate::objects::{Jobs, SOON, namespace, nodes, object, pods, refusal, set};
@@ -143,6 +143,14 @@ pub async fn pod_level_resources_stay(plane: &ControlPlane) -> Result<()> {
     let own = &pod["spec"]["containers"][0]["resources"];
     ensure!(own.as_object().is_none_or(serde_json::Map::is_empty), "the container has resources {own}");
     equipped_but_for_resources(&pod, &["main"])?;
+
+    // An amount that is null is zero to the API server, and written down as such before it comes to us.
+    let mut odd = scan_pod("odd");
+    set(&mut odd, "/spec/containers/0/resources", json!({"requests": {"cpu": null}}));
+    let pods: Api<DynamicObject> = Api::namespaced_with(plane.admin(), &scans, &ApiResource::erase::<Pod>(&()));
+    let odd = pods.create(&PostParams::default(), &serde_json::from_value(odd)?).await?;
+    let requests = &odd.data["spec"]["containers"][0]["resources"]["requests"];
+    ensure!(requests["cpu"] == "0", "null became {requests}");
 
     // Limits for one resource only: the other is filled in and refused as anywhere else.
     let half = json!({"limits": {"memory": "64Mi"}});

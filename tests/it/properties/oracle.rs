@@ -36,14 +36,22 @@ fn amount(value: &Value) -> Option<quantity::Quantity> {
     }
 }
 
+/// The request or limit that a container or a pod has. One that is null is nothing.
+fn written(owner: &Value, side: &str, resource: &str) -> Option<quantity::Quantity> {
+    let amounts = owner["resources"][side].as_object()?;
+    amounts.get(resource).and_then(|value| if value.is_null() { amount(&json!("0")) } else { amount(value) })
+}
+
 /// What a container or a pod requests beyond its limit.
 fn above_limit(owner: &Value) -> Vec<String> {
     let requests = owner["resources"]["requests"].as_object().into_iter().flatten();
     requests
-        .filter(|(name, request)| {
-            matches!((amount(request), amount(&owner["resources"]["limits"][name.as_str()])), (Some(request), Some(limit)) if request > limit)
+        .map(|(name, _)| name)
+        .filter(|name| {
+            let [request, limit] = ["requests", "limits"].map(|side| written(owner, side, name));
+            matches!((request, limit), (Some(request), Some(limit)) if request > limit)
         })
-        .map(|(name, _)| name.clone())
+        .cloned()
         .collect()
 }
 
@@ -65,7 +73,7 @@ pub fn invariants(before: &Value, after: &Value) {
     }
     let on_the_pod = ["requests", "limits"]
         .iter()
-        .any(|side| before["resources"][side].as_object().is_some_and(|map| map.values().any(|v| !v.is_null())));
+        .any(|side| before["resources"][side].as_object().is_some_and(|map| !map.is_empty()));
     assert_eq!(before["resources"], after["resources"], "resources of the pod are the author's");
     for list in LISTS {
         for (index, container) in items(after, list).enumerate() {
@@ -128,7 +136,7 @@ pub fn bounds(before: &Value, after: &Value, ranges: &[Value]) {
 
 /// Request and limit of a container in thousandths, after the API server's defaults and those of the LimitRanges.
 fn asked(container: &Value, resource: &str, entries: &[&Value]) -> [Option<u64>; 2] {
-    let written = |side: &str| amount(&container["resources"][side][resource]);
+    let written = |side: &str| written(container, side, resource);
     let given = |sides: &[&str]| {
         let mut entries = entries.iter().filter(|entry| entry["type"] == "Container");
         entries.find_map(|entry| sides.iter().find_map(|side| amount(&entry[*side][resource])))
@@ -167,7 +175,7 @@ fn refused(pod: &Value, entries: &[&Value]) -> Vec<String> {
                 let sides = [0, 1].map(|side| in_all(spec, |container| asks(container)[side]));
                 let whole = ["requests", "limits"].map(|side| match resource {
                     "ephemeral-storage" => None,
-                    _ => amount(&spec["resources"][side][resource]).map(quantity::Quantity::millis),
+                    _ => written(spec, side, resource).map(quantity::Quantity::millis),
                 });
                 judge("the pod", [whole[0].or(sides[0]), whole[1].or(sides[1])]);
             }

@@ -34,7 +34,7 @@ fn app(ranges: &[&str], resources: Value) -> Value {
 #[test]
 fn gaps_are_filled_per_resource() {
     let full = json!({"requests": {"cpu": "250m", "memory": "512Mi"}, "limits": {"cpu": "1", "memory": "1Gi"}});
-    for empty in [json!(null), json!({}), json!({"limits": {}, "requests": null}), json!({"limits": {"cpu": null}})] {
+    for empty in [json!(null), json!({}), json!({"limits": {}, "requests": null})] {
         assert_eq!(app(&[], empty), full);
     }
     assert_eq!(
@@ -61,6 +61,17 @@ fn a_limit_is_never_below_an_existing_request() {
     let resources = app(&[], json!({"requests": {"cpu": 3, "memory": "2Gi"}}));
     assert_eq!(resources["limits"], json!({"cpu": "3", "memory": "2Gi"}));
     assert_eq!(app(&[], json!({"requests": {"cpu": "1000m"}}))["limits"]["cpu"], "1");
+}
+
+/// The API server reads `null` as zero, and so it is written when it comes here.
+#[test]
+fn an_amount_that_is_null_is_nothing() {
+    for nothing in [json!(null), json!("0")] {
+        let resources = app(&[], json!({"limits": {"cpu": nothing}, "requests": {"memory": nothing}}));
+        let expected =
+            json!({"limits": {"cpu": nothing, "memory": "1Gi"}, "requests": {"cpu": "0", "memory": nothing}});
+        assert_eq!(resources, expected);
+    }
 }
 
 /// What cannot be read is the API server's to refuse: nothing is put beside it.
