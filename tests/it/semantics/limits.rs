@@ -101,7 +101,8 @@ fn what_is_wrong_with_a_limit_is_said() {
         (json!("abc"), "the cpu limit is no quantity"),
         (json!("1K"), "the cpu limit is no quantity"),
         (json!("0"), "the cpu limit is 0, which bounds nothing"),
-        (json!(null), "no cpu limit"),
+        // As which the API server reads it.
+        (json!(null), "the cpu limit is 0, which bounds nothing"),
     ] {
         let deployment = with(good_deployment(), "/spec/template/spec/containers/0/resources/limits/cpu", limit);
         let answer = World::built_in().in_namespace("shop").validate(&Review::create(deployment));
