@@ -10,7 +10,7 @@ use crate::policy::selector::LabelSelector;
 use crate::tree::Node;
 use crate::workload::{PROFILE_ANNOTATION, Pod};
 
-/// As many as a ladder has rungs.
+/// Nobody reads on after these.
 const MOST_NODES: usize = 8;
 
 pub(super) fn lines(evidence: &Evidence<'_>, planned: &Planned) -> Vec<String> {
@@ -29,7 +29,10 @@ pub(super) fn lines(evidence: &Evidence<'_>, planned: &Planned) -> Vec<String> {
                 (None, None) => ("none of the nodes that were planned has taken it".to_owned(), names.len()),
             };
             let mut lines = vec![first];
-            lines.extend(against(evidence, names.into_iter().take(passed), bound.is_some()));
+            lines.extend(against(evidence, names.into_iter().take(passed.min(MOST_NODES)), bound.is_some()));
+            if passed > MOST_NODES {
+                lines.push(format!("and {} more", passed - MOST_NODES));
+            }
             lines
         }
         Planned::Mates(selectors) => mates(evidence, selectors, bound),

@@ -62,7 +62,10 @@ impl Planned {
             Planned::Nodes(nodes) => {
                 let mut lines =
                     vec!["to share one of these nodes, the best first (preferred, never required):".to_owned()];
-                lines.extend(nodes.iter().map(|(node, weight)| format!("{node}  weight {weight}")));
+                lines.extend(nodes.chunk_by(|(_, one), (_, next)| one == next).map(|nodes| {
+                    let names: Vec<&str> = nodes.iter().map(|(node, _)| node.as_str()).collect();
+                    format!("{}  weight {}", names.join(", "), nodes[0].1)
+                }));
                 lines
             }
             Planned::Mates(selectors) => {

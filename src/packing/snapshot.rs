@@ -94,6 +94,11 @@ impl Snapshot {
         self.slots().map(|(_, node, slot)| (node, &slot.load))
     }
 
+    /// How many nodes there are, with those of which so far only pods speak.
+    pub(super) fn len(&self) -> usize {
+        self.places.len()
+    }
+
     /// The place of a node, by name.
     pub(super) fn place(&self, name: &str) -> Option<u32> {
         self.places.get(name).copied()

@@ -118,6 +118,21 @@ fn what_was_planned_counts_as_used() {
 }
 
 #[test]
+fn the_more_nodes_there_are_the_more_rungs_weigh_the_same() {
+    let weights = |nodes: u32| {
+        let mut world = World::default();
+        (0..nodes).for_each(|index| world.store.apply_node(node(&format!("n{index}"), json!({}))));
+        let ladder = world.ladder(scan(json!({})));
+        assert_eq!(ladder.rungs.len(), ladder.terms.len());
+        ladder.rungs.iter().map(|rung| rung.weight).collect::<Vec<_>>()
+    };
+    assert_eq!(weights(99), [100, 50, 25, 13, 6, 3, 2, 1]);
+    assert_eq!(weights(100), [100, 50, 25, 13, 13, 6, 6, 3, 3, 2, 2, 1, 1]);
+    assert_eq!(weights(1_501)[..6], [100, 50, 25, 25, 13, 13]);
+    assert_eq!(weights(1_501).len(), 30);
+}
+
+#[test]
 fn a_pod_that_is_not_scheduled_now_by_the_usual_scheduler_gets_no_ladder() {
     for spec in
         [json!({"schedulingGates": [{"name": "kueue"}]}), json!({"schedulerName": "volcano"}), json!({"nodeName": "a"})]

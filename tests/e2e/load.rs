@@ -49,6 +49,45 @@ pub struct Taken {
     pub woken: usize,
     /// The fewest that could have been woken.
     pub bound: usize,
+    /// How many pods sit on a rung of their ladder, on another node, and have none.
+    pub pods: Sitting,
+}
+
+/// Where pods ended up.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sitting {
+    on_a_rung: usize,
+    elsewhere: usize,
+    without_a_ladder: usize,
+}
+
+impl Sitting {
+    async fn of(pods: &Api<Pod>, selector: &str) -> Result<Sitting> {
+        let mut sitting = Sitting::default();
+        for pod in pods.list(&ListParams::default().labels(selector)).await?.items {
+            let spec = pod.spec.context("a pod without spec")?;
+            let affinity = spec.affinity.and_then(|affinity| affinity.node_affinity);
+            let terms = affinity.and_then(|affinity| affinity.preferred_during_scheduling_ignored_during_execution);
+            let terms = terms.unwrap_or_default();
+            let mut fields = terms.iter().filter_map(|term| term.preference.match_fields.as_ref()).flatten().peekable();
+            let count = if fields.peek().is_none() {
+                &mut sitting.without_a_ladder
+            } else if fields.any(|field| field.values.as_deref() == spec.node_name.as_ref().map(std::slice::from_ref)) {
+                &mut sitting.on_a_rung
+            } else {
+                &mut sitting.elsewhere
+            };
+            *count += 1;
+        }
+        Ok(sitting)
+    }
+}
+
+impl std::fmt::Display for Sitting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Sitting { on_a_rung, elsewhere, without_a_ladder } = self;
+        write!(f, "{on_a_rung} on a rung, {elsewhere} elsewhere, {without_a_ladder} without a ladder")
+    }
 }
 
 /// A generator of Lehmer's: good enough for sizes, and the same everywhere.
@@ -141,10 +180,12 @@ impl Nodes {
         // They outlive the count, so that none makes room for another.
         let jobs = Jobs { namespace, group, count, run_for: Some(Duration::from_secs(900)), ..Jobs::default() };
         jobs.create_changed(plane.admin(), |job| write(job, group, sizes[index(job)], way)).await?;
-        let used = nodes_used(plane, namespace, &format!("batchjobs-group={group}"), count).await?;
+        let selector = format!("batchjobs-group={group}");
+        let used = nodes_used(plane, namespace, &selector, count).await?;
+        let pods = Sitting::of(&Api::namespaced(plane.admin(), namespace), &selector).await?;
         let busy: BTreeSet<&str> = self.busy.iter().map(|(name, _)| name.as_str()).collect();
         let woken = used.keys().filter(|name| !busy.contains(name.as_str())).count();
-        Ok(Taken { woken, bound: self.bound(&sizes)? })
+        Ok(Taken { woken, bound: self.bound(&sizes)?, pods })
     }
 
     fn bound(&self, sizes: &[(u64, u64)]) -> Result<usize> {

@@ -41,6 +41,9 @@ impl<'p> Ground<'p> {
         let namespace = if way == Way::Ladder { &self.scans } else { &self.plain };
         let taken = nodes.run_as(self.plane, namespace, &format!("seed-{seed}"), count, seed, way).await?;
         clear_jobs(self.plane, namespace).await?;
+        if way == Way::Ladder {
+            println!("    seed {seed}: {} nodes; {}", taken.woken, taken.pods);
+        }
         Ok(taken)
     }
 }

@@ -97,9 +97,22 @@ Added
   scan: volume supercargo-source
 ";
 
+/// A ladder on many nodes: those of equal weight share a line, and what speaks against the first few is enough.
+#[test]
+fn a_pod_beside_a_long_ladder() {
+    let names: Vec<String> = (0..30).map(|index| format!("gone-{index}")).collect();
+    let rungs: Vec<(&str, u32)> = names.iter().map(|name| (name.as_str(), 7)).collect();
+    let pod = bound(towards(equipped(), &rungs), "n5");
+    let explained = explain(vec![pod, job(), namespace(), node("n5")]);
+    let [first, last] = ["gone-0, gone-1, ", ", gone-29  weight 7\n"];
+    assert!(explained.out.contains(first) && explained.out.contains(last), "{}", explained.out);
+    assert!(explained.out.contains("  gone-7: is gone\n  and 22 more\n"), "{}", explained.out);
+    assert!(!explained.out.contains("gone-8: "), "{}", explained.out);
+}
+
 #[test]
 fn a_pod_on_another_node_than_planned() {
-    let pod = bound(towards(equipped(), &[("full", 100), ("cordoned", 50), ("gone", 25), ("free", 13)]), "n5");
+    let pod = bound(towards(equipped(), &[("full", 100), ("cordoned", 50), ("gone", 25), ("free", 25)]), "n5");
     let mut cordoned = node("cordoned");
     cordoned["spec"]["unschedulable"] = json!(true);
     let nodes = [node("full"), cordoned, node("free"), node("n5")];
@@ -116,8 +129,7 @@ Planned
   to share one of these nodes, the best first (preferred, never required):
   full  weight 100
   cordoned  weight 50
-  gone  weight 25
-  free  weight 13
+  gone, free  weight 25
 
 Scheduled
   on n5, 3 s after it was made
