@@ -317,7 +317,18 @@ async fn follow(
     let (packing, follower) = snapshot::Live::new(client, Arc::clone(&namespaces), Arc::clone(policies), settings);
     let gate = readiness.gate("snapshot");
     let watches: [(_, Watch); 2] = [
-        ("facts", Box::new(|_| Box::pin(watch))),
+        ("facts", {
+            let namespaces = Arc::clone(&namespaces);
+            Box::new(move |metrics| {
+                let metrics = Arc::clone(metrics);
+                Box::pin(async move {
+                    tokio::select! {
+                        () = watch => {}
+                        () = report_ages(&namespaces, &metrics) => {}
+                    }
+                })
+            })
+        }),
         (
             "snapshot",
             Box::new(move |metrics| {
@@ -327,6 +338,18 @@ async fn follow(
         ),
     ];
     Ok((Source::Cluster { namespaces, packing }, watches.into()))
+}
+
+/// Tells the metrics once a second how old what is known of namespaces may be.
+#[cfg(feature = "cluster")]
+async fn report_ages(namespaces: &crate::cluster::facts::View, metrics: &Metrics) {
+    let mut tick = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        tick.tick().await;
+        for (watch, age) in namespaces.ages() {
+            metrics.facts_are(watch, age);
+        }
+    }
 }
 
 #[cfg(feature = "cluster")]

@@ -3,18 +3,22 @@
 //! Four watches fill an index; a namespace that was created a moment ago is asked for. Nothing is written to the cluster.
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
 
-use futures::{Stream, StreamExt, pin_mut};
+use futures::{StreamExt, pin_mut};
 use k8s_openapi::api::core::v1;
 use kube::core::PartialObjectMeta;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, ResourceExt};
+use serde::de::DeserializeOwned;
 use tokio::sync::{Notify, watch};
 
 use super::asking::Asking;
 pub use super::asking::Missing;
 use super::index::{Affinity, Entry, Index, Kept};
+use super::pulse::Pulse;
 use crate::facts::{Claim, Namespace};
 use crate::tree::Node;
 use crate::workload::LimitRange;
@@ -24,6 +28,24 @@ pub struct View {
     asking: Asking,
     index: RwLock<Index>,
     listed: watch::Sender<bool>,
+    watches: Watches,
+}
+
+/// What is watched.
+struct Watches {
+    namespaces: Watched,
+    limit_ranges: Watched,
+    claims: Watched,
+    volumes: Watched,
+}
+
+/// A kind of objects that is watched.
+struct Watched {
+    /// What the API server calls them.
+    what: &'static str,
+    pulse: Arc<Pulse>,
+    /// Told when they were listed. Notes that come before somebody waits for them are kept.
+    listed: Notify,
 }
 
 impl View {
@@ -33,21 +55,20 @@ impl View {
         opened: impl FnOnce() + Send + 'static,
     ) -> (Arc<View>, impl Future<Output = ()> + Send + 'static) {
         let asking = Asking::new(client.clone());
-        let view = Arc::new(View { asking, index: RwLock::default(), listed: watch::Sender::default() });
+        let watches = Watches {
+            namespaces: Watched::new("namespaces"),
+            limit_ranges: Watched::new("limitranges"),
+            claims: Watched::new("persistentvolumeclaims"),
+            volumes: Watched::new("persistentvolumes"),
+        };
+        let view = Arc::new(View { asking, index: RwLock::default(), listed: watch::Sender::default(), watches });
         let task = {
             let view = Arc::clone(&view);
             async move {
-                // Notes that come before somebody waits for them are kept.
-                let (namespaces, limit_ranges) = (Notify::new(), Notify::new());
-                let (claims, disks) = (Notify::new(), Notify::new());
-                let config = watcher::Config::default;
-                let labels = watcher::watcher(Api::<PartialObjectMeta<v1::Namespace>>::all(client.clone()), config());
-                let ranges = watcher::watcher(Api::<v1::LimitRange>::all(client.clone()), config());
-                let volume_claims = watcher::watcher(Api::<v1::PersistentVolumeClaim>::all(client.clone()), config());
-                let volumes = watcher::watcher(Api::<v1::PersistentVolume>::all(client), config());
+                let Watches { namespaces, limit_ranges, claims, volumes } = &view.watches;
                 let first_lists = async {
-                    namespaces.notified().await;
-                    limit_ranges.notified().await;
+                    namespaces.listed.notified().await;
+                    limit_ranges.listed.notified().await;
                     // Claims and volumes are not waited for: as long as they are unknown nothing is said about them.
                     view.listed.send_replace(true);
                     opened();
@@ -55,10 +76,10 @@ impl View {
                 };
                 // None of these ends by itself. When one does, the task ends, and with it the process.
                 tokio::select! {
-                    () = keep("namespaces", labels, read_namespace, &view, &namespaces) => {}
-                    () = keep("limitranges", ranges, read_limit_range, &view, &limit_ranges) => {}
-                    () = keep("persistentvolumeclaims", volume_claims, read_claim, &view, &claims) => {}
-                    () = keep("persistentvolumes", volumes, read_volume, &view, &disks) => {}
+                    () = view.keep(namespaces, Api::all(namespaces.client(&client)), read_namespace) => {}
+                    () = view.keep(limit_ranges, Api::all(limit_ranges.client(&client)), read_limit_range) => {}
+                    () = view.keep(claims, Api::all(claims.client(&client)), read_claim) => {}
+                    () = view.keep(volumes, Api::all(volumes.client(&client)), read_volume) => {}
                     () = first_lists => {}
                 }
             }
@@ -90,6 +111,12 @@ impl View {
         let _ = self.listed.subscribe().wait_for(|listed| *listed).await;
     }
 
+    /// How long ago the API server was heard on each of the watches.
+    pub fn ages(&self) -> [(&'static str, Duration); 4] {
+        let Watches { namespaces, limit_ranges, claims, volumes } = &self.watches;
+        [namespaces, limit_ranges, claims, volumes].map(|watched| (watched.what, watched.pulse.age()))
+    }
+
     fn read(&self) -> RwLockReadGuard<'_, Index> {
         // Changes are single assignments: a panic leaves nothing half-done.
         self.index.read().unwrap_or_else(PoisonError::into_inner)
@@ -98,41 +125,52 @@ impl View {
     fn write(&self) -> RwLockWriteGuard<'_, Index> {
         self.index.write().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Keeps one kind up to date for as long as the stream lasts, and tells when it was listed for the first time.
+    async fn keep<K, T>(&self, watched: &Watched, api: Api<K>, read: fn(&K) -> Option<Entry<T>>)
+    where
+        K: kube::Resource + Clone + DeserializeOwned + Debug + Send + 'static,
+        T: Kept,
+    {
+        let what = watched.what;
+        let events = watcher::watcher(api, watcher::Config::default()).default_backoff();
+        pin_mut!(events);
+        let mut list = Vec::new();
+        while let Some(event) = events.next().await {
+            match event {
+                Ok(watcher::Event::Init) => list.clear(),
+                Ok(watcher::Event::InitApply(object)) => list.extend(read(&object)),
+                Ok(watcher::Event::InitDone) => {
+                    tracing::info!(objects = list.len(), "listed {what}");
+                    self.write().replace(std::mem::take(&mut list));
+                    watched.pulse.beat();
+                    watched.listed.notify_one();
+                }
+                Ok(watcher::Event::Apply(object)) => {
+                    if let Some(entry) = read(&object) {
+                        self.write().put(entry);
+                    }
+                }
+                Ok(watcher::Event::Delete(object)) => {
+                    if let Some(entry) = read(&object) {
+                        self.write().remove(&entry);
+                    }
+                }
+                // The stream waits longer after each error and then goes on; what is known stays in use.
+                Err(error) => tracing::warn!("cannot watch {what} for the moment: {error}"),
+            }
+        }
+    }
 }
 
-/// Keeps one kind up to date for as long as the stream lasts, and tells when it was listed for the first time.
-async fn keep<K, T: Kept>(
-    what: &'static str,
-    events: impl Stream<Item = watcher::Result<watcher::Event<K>>> + Send,
-    read: fn(&K) -> Option<Entry<T>>,
-    view: &View,
-    listed: &Notify,
-) {
-    let events = events.default_backoff();
-    pin_mut!(events);
-    let mut list = Vec::new();
-    while let Some(event) = events.next().await {
-        match event {
-            Ok(watcher::Event::Init) => list.clear(),
-            Ok(watcher::Event::InitApply(object)) => list.extend(read(&object)),
-            Ok(watcher::Event::InitDone) => {
-                tracing::info!(objects = list.len(), "listed {what}");
-                view.write().replace(std::mem::take(&mut list));
-                listed.notify_one();
-            }
-            Ok(watcher::Event::Apply(object)) => {
-                if let Some(entry) = read(&object) {
-                    view.write().put(entry);
-                }
-            }
-            Ok(watcher::Event::Delete(object)) => {
-                if let Some(entry) = read(&object) {
-                    view.write().remove(&entry);
-                }
-            }
-            // The stream waits longer after each error and then goes on; what is known stays in use.
-            Err(error) => tracing::warn!("cannot watch {what} for the moment: {error}"),
-        }
+impl Watched {
+    fn new(what: &'static str) -> Watched {
+        Watched { what, pulse: Arc::default(), listed: Notify::new() }
+    }
+
+    /// A client whose watch is listened to.
+    fn client(&self, client: &Client) -> Client {
+        self.pulse.listen(client.clone())
     }
 }
 

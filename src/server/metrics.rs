@@ -65,6 +65,11 @@ struct CertificateLabels {
     certificate: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct WatchLabels {
+    watch: &'static str,
+}
+
 /// Every metric of the program, and the registry that prints them.
 pub struct Metrics {
     registry: Registry,
@@ -78,6 +83,7 @@ pub struct Metrics {
     refused: Family<ReasonLabels, Counter>,
     handshake_failures: Family<ReasonLabels, Counter>,
     certificate_end: Family<CertificateLabels, Gauge>,
+    facts_age: Family<WatchLabels, Gauge<f64, AtomicU64>>,
     /// Patches that were made, found wrong and not sent.
     pub held_back: Counter,
     /// Reviews that ended in a panic.
@@ -213,6 +219,7 @@ impl Default for Metrics {
             refused: Family::default(),
             handshake_failures: Family::default(),
             certificate_end: Family::default(),
+            facts_age: Family::default(),
             held_back: Counter::default(),
             panics: Counter::default(),
             requests_in_flight: Gauge::default(),
@@ -250,6 +257,12 @@ impl Default for Metrics {
         registry.register("connections_open", "Open webhook connections", metrics.connections_open.clone());
         registry.register("connections_refused", "Connections closed for a limit", metrics.refused.clone());
         registry.register("handshake_failures", "TLS handshakes that failed", metrics.handshake_failures.clone());
+        registry.register_with_unit(
+            "facts_age",
+            "Time since the API server was last heard on a watch of what surrounds a pod",
+            Unit::Seconds,
+            metrics.facts_age.clone(),
+        );
         registry.register(
             "certificate_not_after_timestamp_seconds",
             "When the certificate in use ends, in Unix time",
@@ -328,6 +341,11 @@ impl Metrics {
         self.certificate_end.get_or_create(&CertificateLabels { certificate }).set(end);
     }
 
+    /// Says how long ago the API server was heard on a watch of what surrounds a pod, such as "namespaces".
+    pub fn facts_are(&self, watch: &'static str, age: Duration) {
+        self.facts_age.get_or_create(&WatchLabels { watch }).set(age.as_secs_f64());
+    }
+
     /// All of it as OpenMetrics text.
     pub fn text(&self) -> String {
         let mut text = String::with_capacity(8 * 1024);
@@ -390,6 +408,7 @@ mod tests {
         metrics.mutations.get_or_create(&MutatorLabels { mutator: "labels" }).inc();
         metrics.plans.get_or_create(&PlanLabels { outcome: "ladder", reason: "" }).inc();
         metrics.certificate_ends("server", 0);
+        metrics.facts_are("namespaces", Duration::ZERO);
         metrics.fault("deadline");
         metrics.refused("total");
         metrics.handshake_failed("tls");

@@ -45,6 +45,7 @@ async fn serve_packs_by_what_it_sees_and_counts_it() {
         metric(serve.http, "supercargo_snapshot_nodes").await == 2
             && metric(serve.http, "supercargo_snapshot_pods").await == 1
             && metric(serve.http, "supercargo_snapshot_stale").await == 0
+            && get(serve.http, "/metrics").await.1.contains("supercargo_facts_age_seconds{watch=\"limitranges\"}")
     })
     .await;
 }
