@@ -26,7 +26,7 @@ const WEIGHTS: [u8; 8] = [100, 50, 25, 13, 6, 3, 2, 1];
 ///
 /// Once there are 100 feasible nodes, kube-scheduler scores a sample of them: 46 % of 500, 10 % of 5,000. A rung has to be in it, and
 /// to have room. Where many pods are planned before the first of them is placed, those that miss their rung take room that was planned
-/// for others, who take that of the next ones, and who finds none opens a node anywhere. Simulated, 400 pods of which 120 wait, nodes
+/// for others, who take that of the next ones, and who finds none opens a node anywhere. In the model, 400 pods of which 120 wait, nodes
 /// used with eight rungs and as here, over a bound of 61: of 500 nodes 76 and 63, of 1,500 86 and 64, of 3,000 119 and 70, of 5,000 222
 /// and 95. Of rungs that weigh the same the scheduler takes the emptiest, so that the best ones stay apart.
 const WIDTHS: [(usize, [usize; 8]); 3] =
