@@ -196,11 +196,11 @@ pub fn read<'a>(body: &'a [u8], arena: &'a Arena) -> Result<Request<'a>, Envelop
 impl<'a> WireReview<'a> {
     /// The usual case, in one pass. Whatever is odd is left to serde, which knows to say what it is.
     fn read(text: &'a str, arena: &'a Arena) -> Result<Self, Unreadable> {
-        let mut reader = Reader::new(text, Some(arena));
+        let mut reader = Reader::new(text, arena);
         let (mut api_version, mut kind, mut request) = (None, None, None);
-        reader.object(|reader, name| match &*name {
-            "apiVersion" => once(&mut api_version, reader.string()?),
-            "kind" => once(&mut kind, reader.string()?),
+        reader.object(|reader, name| match name {
+            "apiVersion" => once(&mut api_version, reader.string()?.into()),
+            "kind" => once(&mut kind, reader.string()?.into()),
             "request" => once(&mut request, WireRequest::read(reader)?),
             _ => reader.skip().map(drop),
         })?;
@@ -213,18 +213,18 @@ impl<'a> WireRequest<'a> {
     fn read(reader: &mut Reader<'a>) -> Result<Self, Unreadable> {
         let (mut uid, mut kind, mut sub_resource, mut name, mut namespace) = (None, None, None, None, None);
         let (mut operation, mut user_info, mut object, mut old_object, mut dry_run) = (None, None, None, None, None);
-        reader.object(|reader, member| match &*member {
-            "uid" => once(&mut uid, reader.string()?),
+        reader.object(|reader, member| match member {
+            "uid" => once(&mut uid, reader.string()?.into()),
             "kind" => once(&mut kind, WireKind::read(reader)?),
-            "subResource" => once(&mut sub_resource, reader.string()?),
-            "name" => once(&mut name, reader.string()?),
-            "namespace" => once(&mut namespace, reader.string()?),
-            "operation" => once(&mut operation, Operation::of(&reader.string()?).ok_or(Unreadable)?),
+            "subResource" => once(&mut sub_resource, reader.string()?.into()),
+            "name" => once(&mut name, reader.string()?.into()),
+            "namespace" => once(&mut namespace, reader.string()?.into()),
+            "operation" => once(&mut operation, Operation::of(reader.string()?).ok_or(Unreadable)?),
             "userInfo" => once(&mut user_info, WireUser::read(reader)?),
             "object" if reader.null()? => once(&mut object, Body::Absent),
             "object" => once(&mut object, Body::Tree(reader.value(Keep::Unmanaged)?)),
             "oldObject" if reader.null()? => once(&mut old_object, Body::Absent),
-            "oldObject" => once(&mut old_object, Body::Raw(reader.skip()?)),
+            "oldObject" => once(&mut old_object, Body::Tree(reader.value(Keep::Unmanaged)?)),
             "dryRun" => once(&mut dry_run, reader.bool()?),
             _ => reader.skip().map(drop),
         })?;
@@ -246,9 +246,9 @@ impl<'a> WireRequest<'a> {
 impl<'a> WireKind<'a> {
     fn read(reader: &mut Reader<'a>) -> Result<Self, Unreadable> {
         let (mut group, mut kind) = (None, None);
-        reader.object(|reader, name| match &*name {
-            "group" => once(&mut group, reader.string()?),
-            "kind" => once(&mut kind, reader.string()?),
+        reader.object(|reader, name| match name {
+            "group" => once(&mut group, reader.string()?.into()),
+            "kind" => once(&mut kind, reader.string()?.into()),
             _ => reader.skip().map(drop),
         })?;
         Ok(WireKind { group: group.unwrap_or_default(), kind: kind.ok_or(Unreadable)? })
@@ -258,8 +258,8 @@ impl<'a> WireKind<'a> {
 impl<'a> WireUser<'a> {
     fn read(reader: &mut Reader<'a>) -> Result<Self, Unreadable> {
         let mut username = None;
-        reader.object(|reader, name| match &*name {
-            "username" => once(&mut username, reader.string()?),
+        reader.object(|reader, name| match name {
+            "username" => once(&mut username, reader.string()?.into()),
             _ => reader.skip().map(drop),
         })?;
         Ok(WireUser { username: username.unwrap_or_default() })

@@ -70,12 +70,12 @@ impl ReadError {
 impl<'a> Node<'a> {
     /// Reads all of `text`.
     pub fn read(text: &'a str) -> Result<Self, ReadError> {
-        reader::read(text, Keep::All, None)
+        deserialize::read(text, Keep::All).map_err(ReadError)
     }
 
     /// Reads an object as the API server sends it, leaving `metadata.managedFields` out.
     pub fn read_unmanaged(text: &'a str) -> Result<Self, ReadError> {
-        reader::read(text, Keep::Unmanaged, None)
+        deserialize::read(text, Keep::Unmanaged).map_err(ReadError)
     }
 
     /// Reads such an object where it is part of a larger text.
@@ -490,10 +490,13 @@ mod tests {
     fn only_the_objects_own_managed_fields_are_left_out() {
         let text = r#"{"metadata": {"managedFields": [1], "name": "x"},
                        "spec": {"template": {"metadata": {"managedFields": [2]}}, "managedFields": 3}}"#;
-        let node = Node::read_unmanaged(text).unwrap();
-        assert!(node.pointer("/metadata/managedFields").is_none());
-        assert!(node.pointer("/spec/template/metadata/managedFields").is_some());
-        assert!(node.pointer("/spec/managedFields").is_some());
+        let arena = Arena::default();
+        let node = Reader::new(text, &arena).value(Keep::Unmanaged).unwrap();
+        for node in [node, Node::read_unmanaged(text).unwrap()] {
+            assert!(node.pointer("/metadata/managedFields").is_none());
+            assert!(node.pointer("/spec/template/metadata/managedFields").is_some());
+            assert!(node.pointer("/spec/managedFields").is_some());
+        }
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Reading by serde: where a tree is part of what another reader reads, and to say what is wrong with a text that
-//! [`super::reader`] does not take.
+//! Reading by serde: where there is no arena, where a tree is part of what another reader reads, and to say what is wrong with a text
+//! that [`super::reader`] does not take.
 
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
@@ -8,7 +8,8 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Number;
 
-use super::reader::{Keep, MOST_VALUES, taken};
+use super::items::Items;
+use super::reader::{Keep, MOST_VALUES};
 use super::{List, Map, Member, Node};
 
 /// Reads one value.
@@ -87,7 +88,7 @@ impl<'de> Visitor<'de> for Reader<'_, 'de> {
         while let Some(item) = list.next_element_seed(Reader { keep: Keep::All, ..self })? {
             self.bench.items.borrow_mut().push(item);
         }
-        Ok(Node::Array(List(taken(&mut self.bench.items.borrow_mut(), start, None))))
+        Ok(Node::Array(List(taken(&mut self.bench.items.borrow_mut(), start))))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Node<'de>, A::Error> {
@@ -102,8 +103,13 @@ impl<'de> Visitor<'de> for Reader<'_, 'de> {
             let value = object.next_value_seed(Reader { keep, ..self })?;
             self.bench.members.borrow_mut().push((key, value));
         }
-        Ok(Node::Object(Map(taken(&mut self.bench.members.borrow_mut(), start, None))))
+        Ok(Node::Object(Map(taken(&mut self.bench.members.borrow_mut(), start))))
     }
+}
+
+/// What was gathered from `start` on. Nothing needs no memory.
+fn taken<'a, T>(gathered: &mut Vec<T>, start: usize) -> Items<'a, T> {
+    if gathered.len() == start { Items::default() } else { gathered.drain(start..).collect() }
 }
 
 /// A member's name, borrowed where serde's own `Cow` would copy it.

@@ -40,7 +40,7 @@ impl Arena {
 
     /// Nothing in here is dropped: what owns memory of its own would leak it.
     pub(super) fn keep<T>(&self, items: impl ExactSizeIterator<Item = T>) -> &[T] {
-        self.0.alloc_slice_fill_iter(items)
+        if items.len() == 0 { &[] } else { self.0.alloc_slice_fill_iter(items) }
     }
 
     pub(super) fn keep_str(&self, text: &str) -> &str {
