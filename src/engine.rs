@@ -9,11 +9,11 @@ use std::collections::HashSet;
 use crate::facts::Namespace;
 use crate::finding::{Action, Digester, Eased, Finding, Verdict};
 use crate::fingerprint;
-use crate::mutators::{self, Author};
+use crate::mutators::{self, Author, Combined};
 use crate::packing::{Packed, Reservation, View};
 use crate::patch::{Editor, Patch};
 use crate::policy::selector::any_glob;
-use crate::policy::{Known, PolicySet, Profile};
+use crate::policy::{Known, PolicySet};
 use crate::review::{Body, Operation, Request};
 use crate::rules;
 use crate::tree::{Node, ReadError};
@@ -275,10 +275,10 @@ fn describe(request: &Request<'_>, workload: &Workload<'_>) -> String {
     }
 }
 
-/// The profiles that a pod gets, the first first.
-fn profiles_of<'p>(pod: &Pod<'_>, facts: &Facts<'p>) -> Vec<&'p Profile> {
+/// The profiles that a pod gets, if any.
+fn profiles_of<'p>(pod: &Pod<'_>, facts: &Facts<'p>) -> Option<Combined<'p>> {
     let profiles = facts.policies.profiles().iter();
-    profiles.filter(|profile| profile.serves(facts.namespace) && profile.matches(pod)).collect()
+    Combined::of(profiles.filter(|profile| profile.serves(facts.namespace) && profile.matches(pod)).collect())
 }
 
 /// Makes the patch for a pod, and checks it: a wrong one would refuse the pod even under `failurePolicy: Ignore`.
@@ -292,17 +292,13 @@ fn stow(tree: &Node<'_>, request: &Request<'_>, facts: Facts<'_>, author: Author
     if pod.containers().nth(MOST_CONTAINERS).is_some() {
         return outcome;
     }
-    let profiles = profiles_of(&pod, &facts);
-    if profiles.is_empty() {
-        return outcome;
-    }
+    let Some(profiles) = profiles_of(&pod, &facts) else { return outcome };
     let mut editor = Editor::new(tree);
     let checked = mutators::stow(&profiles, facts.namespace, author, "", facts.packing, &mut editor)
         .map_err(|error| error.to_string())
         .and_then(|stowed| {
             #[cfg(feature = "sabotage")]
             sabotage(&pod, &mut editor);
-            editor.verify().map_err(|error| error.to_string())?;
             invariants::kept(&pod, &Pod::new("", editor.tree()), &facts.namespace.limit_ranges)?;
             Ok(stowed)
         });
@@ -322,8 +318,8 @@ fn stow(tree: &Node<'_>, request: &Request<'_>, facts: Facts<'_>, author: Author
     outcome
 }
 
-fn not_applied(profiles: &[&Profile], reason: &str) -> String {
-    let names: Vec<_> = profiles.iter().map(|profile| profile.name.as_str()).collect();
+fn not_applied(profiles: &Combined<'_>, reason: &str) -> String {
+    let names: Vec<_> = profiles.each().iter().map(|profile| profile.name.as_str()).collect();
     format!("profile {} was not applied: {reason}", names.join(", "))
 }
 

@@ -34,12 +34,21 @@ const MUTATORS: [Mutator; 4] = [
 /// Those that object, in the same order: they look at nothing that the others add.
 const OBJECTING: [Apply; 2] = [labels::apply, volumes::apply];
 
+/// The profiles that match a pod, made into one.
+#[derive(Clone, Debug)]
+pub struct Combined<'p> {
+    each: Vec<&'p Profile>,
+    profile: Cow<'p, Profile>,
+    /// What they have against each other.
+    objections: Vec<Objection>,
+}
+
 /// One pod being equipped: what the mutators read, and what they write.
 struct Stowing<'s, 't> {
-    /// The profiles that match, made into one.
-    profile: &'s Profile,
+    /// What it gets; the tree borrows from it.
+    profile: &'t Profile,
     /// The pod's namespace.
-    namespace: &'s Namespace,
+    namespace: &'t Namespace,
     /// Where in the object the pod stands.
     at: &'static str,
     /// Whether a list that the author wrote may be appended to.
@@ -77,18 +86,39 @@ pub struct Stowed {
     pub reservation: Option<Reservation>,
 }
 
-/// Gives the pod at pointer `at` of the editor's tree what `profiles` say; all of them match it, the first comes first. Without
-/// a view of the nodes, pods are packed by podAffinity.
-pub fn stow(
-    profiles: &[&Profile],
-    namespace: &Namespace,
+impl<'p> Combined<'p> {
+    /// Of profiles that match, the first comes first; `None` when there are none.
+    pub fn of(each: Vec<&'p Profile>) -> Option<Self> {
+        let (profile, objections) = combine::combine(&each)?;
+        Some(Combined { each, profile, objections })
+    }
+
+    /// As they were before.
+    pub fn each(&self) -> &[&'p Profile] {
+        &self.each
+    }
+
+    /// What they have against each other at a pod at this pointer.
+    fn objections(&self, at: &str) -> Vec<Objection> {
+        let at_pod =
+            |objection: &Objection| Objection { pointer: [at, &objection.pointer].concat(), ..objection.clone() };
+        self.objections.iter().map(at_pod).collect()
+    }
+}
+
+/// Gives the pod at pointer `at` of the editor's tree what the profiles that match it say. Without a view of the nodes, pods are packed by
+/// podAffinity.
+pub fn stow<'e>(
+    profiles: &'e Combined<'e>,
+    namespace: &'e Namespace,
     author: Author,
     at: &'static str,
     packing: Option<View<'_>>,
-    editor: &mut Editor<'_>,
+    editor: &mut Editor<'e>,
 ) -> Result<Stowed, EditError> {
-    let Some((profile, objections)) = combined(profiles, at) else { return Ok(Stowed::default()) };
-    let mut stowing = Stowing { at, packing, objections, ..Stowing::new(&profile, namespace, author, editor) };
+    let objections = profiles.objections(at);
+    let profile = &*profiles.profile;
+    let mut stowing = Stowing { at, packing, objections, ..Stowing::new(profile, namespace, author, editor) };
     let mut touched = Vec::new();
     for (name, apply) in MUTATORS {
         let before = stowing.editor.patch().len();
@@ -98,44 +128,35 @@ pub fn stow(
         }
     }
     if !touched.is_empty() {
-        stowing.annotate(PROFILE_ANNOTATION, &names(&profile))?;
+        stowing.annotate(PROFILE_ANNOTATION, names(profile))?;
     }
     let Stowing { objections, warnings, packed, reservation, .. } = stowing;
     Ok(Stowed { mutators: touched, objections, warnings, packed, reservation })
 }
 
-/// What `profiles` have against a pod that is stored as it is: no more is done than finding that out takes.
-pub fn objections(
-    profiles: &[&Profile],
-    namespace: &Namespace,
+/// What the profiles have against a pod that is stored as it is: no more is done than finding that out takes.
+pub fn objections<'e>(
+    profiles: &'e Combined<'e>,
+    namespace: &'e Namespace,
     author: Author,
-    editor: &mut Editor<'_>,
+    editor: &mut Editor<'e>,
 ) -> Result<Vec<Objection>, EditError> {
-    let Some((profile, objections)) = combined(profiles, "") else { return Ok(Vec::new()) };
-    let mut stowing = Stowing { objections, ..Stowing::new(&profile, namespace, author, editor) };
+    let objections = profiles.objections("");
+    let mut stowing = Stowing { objections, ..Stowing::new(&profiles.profile, namespace, author, editor) };
     for apply in OBJECTING {
         apply(&mut stowing)?;
     }
     Ok(stowing.objections)
 }
 
-/// The profiles made into one, and what they have against each other at a pod at this pointer.
-fn combined<'p>(profiles: &[&'p Profile], at: &str) -> Option<(Cow<'p, Profile>, Vec<Objection>)> {
-    let (profile, mut objections) = combine::combine(profiles)?;
-    for objection in &mut objections {
-        objection.pointer.insert_str(0, at);
-    }
-    Some((profile, objections))
-}
-
 /// The names of the profiles that `profile` was made of, with commas between.
-fn names(profile: &Profile) -> String {
-    profile.name.replace('+', ",")
+fn names(profile: &Profile) -> Cow<'_, str> {
+    if profile.name.contains('+') { Cow::Owned(profile.name.replace('+', ",")) } else { Cow::Borrowed(&profile.name) }
 }
 
 impl<'s, 't> Stowing<'s, 't> {
     /// Of a pod that is an object of its own, without a view of the nodes.
-    fn new(profile: &'s Profile, namespace: &'s Namespace, author: Author, editor: &'s mut Editor<'t>) -> Self {
+    fn new(profile: &'t Profile, namespace: &'t Namespace, author: Author, editor: &'s mut Editor<'t>) -> Self {
         Stowing {
             profile,
             namespace,
@@ -151,7 +172,7 @@ impl<'s, 't> Stowing<'s, 't> {
     }
 }
 
-impl Stowing<'_, '_> {
+impl<'t> Stowing<'_, 't> {
     /// The pod as edited so far.
     fn pod(&self) -> Pod<'_> {
         Pod::new(self.at, self.editor.tree().pointer(self.at).unwrap_or(&Node::Null))
@@ -163,12 +184,13 @@ impl Stowing<'_, '_> {
     }
 
     /// Adds an annotation unless the pod has one of this key, or no room for it.
-    fn annotate(&mut self, key: &str, value: &str) -> Result<(), EditError> {
+    fn annotate(&mut self, key: &'t str, value: impl Into<Cow<'t, str>>) -> Result<(), EditError> {
+        let value = value.into();
         if self.pod().annotation(key).is_some() || !self.has_room(key, value.len()) {
             return Ok(());
         }
         let pointer = self.pointer("/metadata/annotations");
-        self.editor.add_members(&pointer, [(key, text(value))])
+        self.editor.add_members(&pointer, [(key, Node::String(value))])
     }
 
     /// Whether the pod can take an annotation with a value of so many bytes; where it cannot, the author is told.
@@ -202,13 +224,13 @@ impl Stowing<'_, '_> {
     }
 }
 
-/// A string of its own.
-fn text(text: &str) -> Node<'static> {
-    Node::String(Cow::Owned(text.to_owned()))
+/// A string that stands elsewhere.
+fn text(text: &str) -> Node<'_> {
+    Node::String(Cow::Borrowed(text))
 }
 
 /// A map with keys that are known here, sorted as serde_json sorts them.
-fn map(members: impl IntoIterator<Item = (&'static str, Node<'static>)>) -> Node<'static> {
+fn map<'t>(members: impl IntoIterator<Item = (&'static str, Node<'t>)>) -> Node<'t> {
     Node::Object(members.into_iter().map(|(key, value)| (Cow::Borrowed(key), value)).collect())
 }
 

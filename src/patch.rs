@@ -6,23 +6,25 @@
 use std::borrow::Cow;
 
 use json_patch::{AddOperation, PatchOperation};
-use serde::ser::{Serialize, SerializeStruct, Serializer};
+use serde::ser::{Error as _, Serialize, Serializer};
+use serde_json::value::RawValue;
 
 use crate::tree::writer::{separate, write_str};
-use crate::tree::{Map, Node, escape, index, tokens};
+use crate::tree::{Map, Node, ReadError, escape, index, tokens};
 
 /// An RFC 6902 patch that has no operation but "add".
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Patch(Vec<Addition>);
-
-/// Puts `value` at the pointer `path`, whose last token is `-` for the end of a list.
-#[derive(Clone, Debug, PartialEq)]
-struct Addition {
-    path: String,
-    value: Node<'static>,
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Patch {
+    /// The operations as they go over the wire, with commas between.
+    operations: String,
+    len: usize,
 }
 
 /// A tree being edited, and how it got there.
+///
+/// There is one way to change the tree: an operation is written down, and [`put`] does to the tree what the API server will do for that
+/// operation. So the patch always leads from the original to the edited tree; one that did not would refuse the pod, even under
+/// `failurePolicy: Ignore`. (The property tests compare with what the json-patch crate makes of the text.)
 #[derive(Clone, Debug)]
 pub struct Editor<'a> {
     original: &'a Node<'a>,
@@ -45,92 +47,146 @@ pub enum EditError {
     NotAList(String),
 }
 
-/// The recorded patch does not lead from the original to the edited tree.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+/// The patch cannot be applied.
+#[derive(Debug, thiserror::Error)]
 pub enum PatchError {
-    /// One of the operations does not apply.
-    #[error("the patch does not apply: {0}")]
+    /// One of its operations has no place in the tree.
+    #[error("the patch does not apply: nothing can be added at {0}")]
     DoesNotApply(String),
-    /// They apply, to something else.
-    #[error("the patched object differs from the edited one")]
-    Differs,
+    /// One of its operations is another one.
+    #[error("the patch does not apply: {0} is no addition")]
+    NoAddition(String),
+    /// It cannot be read, or not be written.
+    #[error("the patch is not JSON: {0}")]
+    NotJson(#[from] serde_json::Error),
+    /// It has too many values, or too many within each other.
+    #[error("the patch is {0}")]
+    Unreadable(#[from] ReadError),
 }
 
 impl Patch {
     /// How many operations there are.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.len
     }
 
     /// Whether nothing is added.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// The pointers of what is added.
-    pub fn paths(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|addition| addition.path.as_str())
+        self.len == 0
     }
 
     /// The patch as it goes over the wire.
     pub fn to_json(&self) -> String {
-        // An operation has a hundred bytes or so.
-        let mut text = String::with_capacity(16 + 128 * self.0.len());
-        text.push('[');
-        for (index, Addition { path, value }) in self.0.iter().enumerate() {
-            separate(index, &mut text);
-            text.push_str("{\"op\":\"add\",\"path\":");
-            write_str(path, &mut text);
-            text.push_str(",\"value\":");
-            value.write(&mut text);
-            text.push('}');
-        }
-        text.push(']');
-        text
+        ["[", &self.operations, "]"].concat()
+    }
+
+    /// The pointers of what is added.
+    pub fn paths(&self) -> Result<Vec<String>, PatchError> {
+        let text = self.to_json();
+        let patch = Node::read(&text)?;
+        let paths = patch.as_array().unwrap_or_default().iter().filter_map(|operation| operation.str("path"));
+        Ok(paths.map(str::to_owned).collect())
     }
 
     /// Does to `tree` what the API server will do.
-    ///
-    /// Walks by the pointers as they stand in the patch, and shares no code with [`Editor`]: it is what the editor is checked by.
-    /// The property tests check it in turn against the json-patch crate, whose trees take three times as long.
-    pub fn apply<'a>(&'a self, tree: &mut Node<'a>) -> Result<(), PatchError> {
-        self.0.iter().try_for_each(|addition| {
-            let misfit = || PatchError::DoesNotApply(format!("nothing can be added at {}", addition.path));
-            addition.apply(tree).ok_or_else(misfit)
-        })
+    pub fn apply(&self, tree: &mut Node<'_>) -> Result<(), PatchError> {
+        let text = self.to_json();
+        let patch = Node::read(&text)?.into_owned();
+        for operation in patch.as_array().unwrap_or_default() {
+            let path = operation.str("path").unwrap_or_default();
+            let value = operation.as_object().and_then(|members| members.get("value")).cloned().unwrap_or_default();
+            put_at(tree, path, value).ok_or_else(|| PatchError::DoesNotApply(path.to_owned()))?;
+        }
+        Ok(())
+    }
+
+    /// Writes one more operation down.
+    fn record(&mut self, parent: &str, last: &Last<'_>, value: &Node<'_>) {
+        let text = &mut self.operations;
+        if self.len == 0 {
+            // An operation has a hundred bytes or so, and a pod gets about ten.
+            text.reserve(1 << 10);
+        }
+        separate(self.len, text);
+        self.len += 1;
+        text.push_str("{\"op\":\"add\",\"path\":");
+        match last {
+            Last::Member(name) => write_str(&[parent, "/", &escape(name)].concat(), text),
+            Last::End => write_str(&[parent, "/-"].concat(), text),
+        }
+        text.push_str(",\"value\":");
+        value.write(text);
+        text.push('}');
     }
 }
 
-impl Addition {
-    /// `None` where it fits nowhere.
-    fn apply<'a>(&'a self, tree: &mut Node<'a>) -> Option<()> {
-        let value = match &self.value {
-            Node::String(text) => Node::String(Cow::Borrowed(text)),
-            other => other.clone(),
-        };
-        if self.path.is_empty() {
-            *tree = value;
-            return Some(());
-        }
-        let (parents, last) = self.path.rsplit_once('/')?;
-        let mut parents = parents.split('/');
-        parents.next().filter(|root| root.is_empty())?;
-        let parent = parents.try_fold(tree, |node, token| match node {
-            Node::Object(map) => map.get_mut(&decoded(token)),
-            Node::Array(items) => items.get_mut(place(token)?),
-            _ => None,
-        });
-        match parent? {
-            Node::Object(map) => map.insert(decoded(last), value),
-            Node::Array(items) => {
-                let end = items.len();
-                let index = if last == "-" { end } else { place(last).filter(|index| *index <= end)? };
-                items.insert(index, value);
-            }
-            _ => return None,
-        }
-        Some(())
+impl Serialize for Patch {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        RawValue::from_string(self.to_json()).map_err(S::Error::custom)?.serialize(serializer)
     }
+}
+
+impl TryFrom<json_patch::Patch> for Patch {
+    type Error = PatchError;
+
+    /// Fails where there is anything but additions.
+    fn try_from(patch: json_patch::Patch) -> Result<Self, PatchError> {
+        let addition = |operation: &PatchOperation| match operation {
+            PatchOperation::Add(AddOperation { .. }) => Ok(serde_json::to_string(operation)?),
+            other => Err(PatchError::NoAddition(other.to_string())),
+        };
+        let operations = patch.0.iter().map(addition).collect::<Result<Vec<_>, _>>()?;
+        Ok(Patch { operations: operations.join(","), len: operations.len() })
+    }
+}
+
+// === what the API server does ===
+
+/// Where in its parent a value is put.
+enum Last<'a> {
+    /// Under this name.
+    Member(Cow<'a, str>),
+    /// At the end of a list.
+    End,
+}
+
+/// Puts `value` into what stands at the pointer `parent`; `None` where it has no place there.
+fn put<'a>(tree: &mut Node<'a>, parent: &str, last: Last<'a>, value: Node<'a>) -> Option<()> {
+    match (descend(tree, parent)?, last) {
+        (Node::Object(map), Last::Member(name)) => map.insert(name, value),
+        (Node::Array(items), Last::End) => items.push(value),
+        _ => return None,
+    }
+    Some(())
+}
+
+/// Puts `value` at a pointer of any patch, where the last token may be the place in a list.
+fn put_at<'a>(tree: &mut Node<'a>, pointer: &str, value: Node<'a>) -> Option<()> {
+    if pointer.is_empty() {
+        *tree = value;
+        return Some(());
+    }
+    let (parent, last) = pointer.rsplit_once('/')?;
+    match descend(tree, parent)? {
+        Node::Array(items) if last != "-" => {
+            let index = place(last).filter(|index| *index <= items.len())?;
+            items.insert(index, value);
+            Some(())
+        }
+        Node::Array(_) => put(tree, parent, Last::End, value),
+        _ => put(tree, parent, Last::Member(Cow::Owned(decoded(last).into_owned())), value),
+    }
+}
+
+/// Walks by the pointer as it stands in the patch, and shares no code with what the editor finds its way by.
+fn descend<'e, 'a>(tree: &'e mut Node<'a>, pointer: &str) -> Option<&'e mut Node<'a>> {
+    let mut parts = pointer.split('/');
+    parts.next().filter(|root| root.is_empty())?;
+    parts.try_fold(tree, |node, token| match node {
+        Node::Object(map) => map.get_mut(&decoded(token)),
+        Node::Array(items) => items.get_mut(place(token)?),
+        _ => None,
+    })
 }
 
 /// The member name that a token of a pointer stands for.
@@ -154,39 +210,10 @@ fn place(token: &str) -> Option<usize> {
     token.parse().ok().filter(|_| is_plain)
 }
 
-impl Serialize for Patch {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(&self.0)
-    }
-}
-
-impl Serialize for Addition {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut operation = serializer.serialize_struct("Addition", 3)?;
-        operation.serialize_field("op", "add")?;
-        operation.serialize_field("path", &self.path)?;
-        operation.serialize_field("value", &self.value)?;
-        operation.end()
-    }
-}
-
-impl TryFrom<json_patch::Patch> for Patch {
-    type Error = PatchError;
-
-    /// Fails where there is anything but additions.
-    fn try_from(patch: json_patch::Patch) -> Result<Self, PatchError> {
-        let addition = |operation| match operation {
-            PatchOperation::Add(AddOperation { path, value }) => {
-                Ok(Addition { path: path.to_string(), value: value.into() })
-            }
-            other => Err(PatchError::DoesNotApply(format!("{other} is no addition"))),
-        };
-        patch.0.into_iter().map(addition).collect::<Result<_, _>>().map(Patch)
-    }
-}
+// === impl Editor ===
 
 impl<'a> Editor<'a> {
-    /// Starts from a copy of `tree`, with nothing recorded.
+    /// Starts with `tree`, and nothing recorded.
     pub fn new(tree: &'a Node<'a>) -> Self {
         Editor { original: tree, edited: None, patch: Patch::default() }
     }
@@ -212,135 +239,97 @@ impl<'a> Editor<'a> {
     }
 
     /// Adds `value` at `pointer`, where nothing (or `null`) stands; missing parents become maps.
-    pub fn add(&mut self, pointer: &str, value: impl Into<Node<'static>>) -> Result<(), EditError> {
-        let tree = self.edited.get_or_insert_with(|| self.original.clone());
-        match walk(tree, pointer)? {
+    pub fn add(&mut self, pointer: &str, value: impl Into<Node<'a>>) -> Result<(), EditError> {
+        match find(self.tree(), pointer)? {
             Place::There(_) => Err(EditError::Occupied(pointer.to_owned())),
-            Place::Missing(missing) => {
-                self.patch.0.push(missing.add(value.into()));
-                Ok(())
-            }
+            Place::Missing { from } => self.make(pointer, from, value.into()),
         }
     }
 
     /// Adds members to the map at `pointer`, where none of them is (or is `null`); with one operation where there is no map yet.
-    pub fn add_members<'k, M>(&mut self, pointer: &str, members: M) -> Result<(), EditError>
+    pub fn add_members<K, M>(&mut self, pointer: &str, members: M) -> Result<(), EditError>
     where
-        M: IntoIterator<Item = (&'k str, Node<'static>), IntoIter: ExactSizeIterator>,
+        K: Into<Cow<'a, str>>,
+        M: IntoIterator<Item = (K, Node<'a>), IntoIter: ExactSizeIterator>,
     {
-        let members = members.into_iter();
+        let members = members.into_iter().map(|(name, value)| (name.into(), value));
         if members.len() == 0 {
             return Ok(());
         }
-        let tree = self.edited.get_or_insert_with(|| self.original.clone());
-        match walk(tree, pointer)? {
-            Place::There(Node::Object(map)) => {
-                for (key, value) in members {
-                    let path = [pointer, "/", &escape(key)].concat();
-                    if !is_missing(map, key) {
-                        return Err(EditError::Occupied(path));
-                    }
-                    map.insert(key.to_owned(), value.clone());
-                    self.patch.0.push(Addition { path, value });
+        if let Place::Missing { from } = find(self.tree(), pointer)? {
+            return self.make(pointer, from, Node::Object(members.collect()));
+        }
+        for (name, value) in members {
+            match find(self.tree(), pointer)? {
+                Place::There(Node::Object(map)) if is_missing(map, &name) => {}
+                Place::There(Node::Object(_)) => {
+                    return Err(EditError::Occupied([pointer, "/", &escape(&name)].concat()));
                 }
+                _ => return Err(EditError::NotAMap(pointer.to_owned())),
             }
-            Place::There(_) => return Err(EditError::NotAMap(pointer.to_owned())),
-            Place::Missing(missing) => {
-                let members = members.map(|(key, value)| (Cow::Owned(key.to_owned()), value));
-                self.patch.0.push(missing.add(Node::Object(members.collect())));
-            }
+            self.record(pointer, Last::Member(name), value)?;
         }
         Ok(())
     }
 
     /// Appends `value` to the list at `pointer`; a missing (or `null`) list is made.
-    pub fn append(&mut self, pointer: &str, value: impl Into<Node<'static>>) -> Result<(), EditError> {
+    pub fn append(&mut self, pointer: &str, value: impl Into<Node<'a>>) -> Result<(), EditError> {
         let value = value.into();
-        let tree = self.edited.get_or_insert_with(|| self.original.clone());
-        match walk(tree, pointer)? {
-            Place::There(Node::Array(items)) => {
-                items.push(value.clone());
-                self.patch.0.push(Addition { path: [pointer, "/-"].concat(), value });
-            }
-            Place::There(_) => return Err(EditError::NotAList(pointer.to_owned())),
-            Place::Missing(missing) => self.patch.0.push(missing.add(Node::Array([value].into_iter().collect()))),
+        match find(self.tree(), pointer)? {
+            Place::There(Node::Array(_)) => self.record(pointer, Last::End, value),
+            Place::There(_) => Err(EditError::NotAList(pointer.to_owned())),
+            Place::Missing { from } => self.make(pointer, from, Node::Array([value].into_iter().collect())),
         }
-        Ok(())
     }
 
-    /// Checks that the recorded operations lead from the original to the edited tree. A patch that does not would refuse the
-    /// pod, even under `failurePolicy: Ignore`.
-    pub fn verify(&self) -> Result<(), PatchError> {
-        let Some(edited) = &self.edited else {
-            return if self.patch.is_empty() { Ok(()) } else { Err(PatchError::Differs) };
-        };
-        let mut patched: Node<'_> = self.original.clone();
-        self.patch.apply(&mut patched)?;
-        if patched == *edited { Ok(()) } else { Err(PatchError::Differs) }
+    /// Adds what is missing of a pointer from its byte `from` on: one operation adds the topmost key with everything below it.
+    fn make(&mut self, pointer: &str, from: usize, value: Node<'a>) -> Result<(), EditError> {
+        let (parent, missing) = pointer.split_at(from);
+        let mut keys = tokens(missing).into_iter().flatten().map(|key| Cow::Owned(key.into_owned()));
+        let Some(top) = keys.next() else { return Err(EditError::Occupied(pointer.to_owned())) };
+        let below: Vec<Cow<'a, str>> = keys.collect();
+        let value =
+            below.into_iter().rev().fold(value, |inner, key| Node::Object([(key, inner)].into_iter().collect()));
+        self.record(parent, Last::Member(top), value)
+    }
+
+    /// The one place where the tree changes.
+    fn record(&mut self, parent: &str, last: Last<'a>, value: Node<'a>) -> Result<(), EditError> {
+        self.patch.record(parent, &last, &value);
+        let tree = self.edited.get_or_insert_with(|| self.original.clone());
+        put(tree, parent, last, value).ok_or_else(|| EditError::NotAMap(parent.to_owned()))
     }
 }
 
 /// Where a pointer leads.
-enum Place<'e, 'p, 'a> {
+enum Place<'e, 'a> {
     /// To something that is not `null`.
-    There(&'e mut Node<'a>),
-    Missing(Missing<'e, 'p, 'a>),
+    There(&'e Node<'a>),
+    /// Nowhere: the map before this byte of the pointer does not have the key that follows.
+    Missing {
+        /// Where the key begins, with the `/` in front of it.
+        from: usize,
+    },
 }
 
-/// The topmost part of a pointer that is missing: `key` of `map`.
-struct Missing<'e, 'p, 'a> {
-    map: &'e mut Map<'a>,
-    key: Cow<'p, str>,
-    /// The pointer up to the key, and what is left of it.
-    at: (&'p str, &'p str),
-}
-
-fn walk<'e, 'p, 'a>(tree: &'e mut Node<'a>, pointer: &'p str) -> Result<Place<'e, 'p, 'a>, EditError> {
-    let (mut node, mut rest) = (tree, pointer);
-    let before = |rest: &str| pointer.split_at(pointer.len() - rest.len());
-    let not_a_map = |rest| EditError::NotAMap(before(rest).0.to_owned());
-    while let Some((token, below)) = first(rest) {
+fn find<'e, 'a>(tree: &'e Node<'a>, pointer: &str) -> Result<Place<'e, 'a>, EditError> {
+    let (mut node, mut from) = (tree, 0);
+    let not_a_map = |end: usize| EditError::NotAMap(pointer.get(..end).unwrap_or_default().to_owned());
+    while let Some(rest) = pointer.get(from..).filter(|rest| !rest.is_empty()) {
+        let end = from + 1 + rest.bytes().skip(1).position(|byte| byte == b'/').unwrap_or(rest.len() - 1);
+        let token = pointer.get(from..end).and_then(|token| tokens(token)?.next()).ok_or_else(|| not_a_map(end))?;
         node = match node {
-            Node::Object(map) => {
-                if is_missing(map, &token) {
-                    return Ok(Place::Missing(Missing { map, key: token, at: before(below) }));
-                }
-                map.get_mut(&token).ok_or_else(|| not_a_map(below))?
-            }
+            Node::Object(map) => match map.get(&token) {
+                None | Some(Node::Null) => return Ok(Place::Missing { from }),
+                Some(below) => below,
+            },
             // An item can be walked through, never added.
-            Node::Array(items) => {
-                index(&token).and_then(|index| items.get_mut(index)).ok_or_else(|| not_a_map(below))?
-            }
-            _ => return Err(not_a_map(rest)),
+            Node::Array(items) => index(&token).and_then(|index| items.get(index)).ok_or_else(|| not_a_map(end))?,
+            _ => return Err(not_a_map(from)),
         };
-        rest = below;
+        from = end;
     }
     Ok(Place::There(node))
-}
-
-/// The first token of a pointer, unescaped, and the pointer below it.
-fn first(pointer: &str) -> Option<(Cow<'_, str>, &str)> {
-    let token = pointer.strip_prefix('/')?;
-    let end = token.bytes().position(|byte| byte == b'/').unwrap_or(token.len());
-    let (token, below) = token.split_at(end);
-    if token.bytes().any(|byte| byte == b'~') {
-        return Some((tokens(pointer)?.next()?, below));
-    }
-    Some((Cow::Borrowed(token), below))
-}
-
-impl Missing<'_, '_, '_> {
-    /// One operation adds the key with everything below it.
-    fn add(self, value: Node<'static>) -> Addition {
-        let (path, below) = self.at;
-        let keys: Vec<_> = tokens(below).into_iter().flatten().collect();
-        let value = keys
-            .into_iter()
-            .rev()
-            .fold(value, |inner, key| Node::Object([(Cow::Owned(key.into_owned()), inner)].into_iter().collect()));
-        self.map.insert(self.key.into_owned(), value.clone());
-        Addition { path: path.to_owned(), value }
-    }
 }
 
 fn is_missing(map: &Map<'_>, key: &str) -> bool {
@@ -353,8 +342,16 @@ mod tests {
 
     use super::*;
 
+    /// What was recorded, which leads from the original to the edited tree, by the json-patch crate and by us.
     fn operations(editor: &Editor<'_>) -> Value {
-        serde_json::to_value(&editor.patch).unwrap()
+        let written = serde_json::to_value(&editor.patch).unwrap();
+        let patch: json_patch::Patch = serde_json::from_value(written.clone()).unwrap();
+        let mut theirs = editor.original.to_value();
+        json_patch::patch(&mut theirs, &patch).unwrap();
+        let mut ours = editor.original.clone();
+        editor.patch.apply(&mut ours).unwrap();
+        assert_eq!((&theirs, &theirs), (&editor.tree().to_value(), &ours.to_value()));
+        written
     }
 
     #[test]
@@ -368,7 +365,6 @@ mod tests {
             json!([{"op": "add", "path": "/metadata/labels", "value": {"a.b/c": "x"}},
                    {"op": "add", "path": "/spec", "value": {"affinity": {"podAffinity": {}}}}])
         );
-        editor.verify().unwrap();
     }
 
     #[test]
@@ -378,7 +374,6 @@ mod tests {
         editor.add("/metadata/labels/x~1y~0z", json!("1")).unwrap();
         assert_eq!(operations(&editor)[0]["path"], "/metadata/labels/x~1y~0z");
         assert_eq!(editor.tree().pointer("/metadata/labels").unwrap().str("x/y~z"), Some("1"));
-        editor.verify().unwrap();
     }
 
     #[test]
@@ -389,7 +384,6 @@ mod tests {
         editor.append("/spec/tolerations", json!(2)).unwrap();
         editor.add("/spec/affinity/nodeAffinity/x", json!(3)).unwrap();
         assert_eq!(operations(&editor)[1], json!({"op": "add", "path": "/spec/tolerations/-", "value": 2}));
-        editor.verify().unwrap();
     }
 
     #[test]
@@ -406,54 +400,19 @@ mod tests {
     }
 
     #[test]
-    fn a_patch_that_leads_elsewhere_is_found_out() {
-        let original = Node::read(r#"{"a": [], "b": {"c": [1, {"d": 2}]}, "e": 3}"#).unwrap();
-        let mut editor = Editor::new(&original);
-        editor.append("/a", json!(1)).unwrap();
-        editor.add("/b/x", json!(1)).unwrap();
-        editor.verify().unwrap();
-        let edited = [
-            // at the place of an operation, beside one, above one, and where no operation goes
-            r#"{"a": [2], "b": {"c": [1, {"d": 2}], "x": 1}, "e": 3}"#,
-            r#"{"a": [1], "b": {"c": [1, {"d": 3}], "x": 1}, "e": 3}"#,
-            r#"{"a": [1, 1], "b": {"c": [1, {"d": 2}], "x": 1}, "e": 3}"#,
-            r#"{"a": [1], "b": {"c": [1, {"d": 2}], "x": 1, "y": null}, "e": 3}"#,
-            r#"{"a": [1], "b": {"c": null, "x": 1}, "e": 3}"#,
-            r#"{"a": [1], "b": 1, "e": 3}"#,
-            r#"{"a": [1], "b": {"c": [1, {"d": 2}], "x": 1}}"#,
-            r#"{"a": [1], "b": {"c": [1, {"d": 2}], "x": 1}, "e": null}"#,
-        ];
-        for text in edited {
-            editor.edited = Some(Node::read(text).unwrap());
-            assert_eq!(editor.verify(), Err(PatchError::Differs), "{text}");
-        }
-        editor.original = &Node::Null;
-        assert!(matches!(editor.verify(), Err(PatchError::DoesNotApply(_))));
-    }
-
-    #[test]
-    fn an_item_that_is_moved_is_found_out() {
-        let original = Node::read("[1, 2]").unwrap();
-        let patch = Patch(vec![Addition { path: "/0".to_owned(), value: json!(0).into() }]);
-        let edited = Some(Node::read("[0, 2, null]").unwrap());
-        assert_eq!(Editor { original: &original, edited, patch }.verify(), Err(PatchError::Differs));
-    }
-
-    #[test]
     fn members_come_with_one_operation_where_their_map_is_missing() {
         let original = Node::read(r#"{"there": {"a": 1, "b": null}, "text": "x"}"#).unwrap();
         let mut editor = Editor::new(&original);
         let members = |keys: &[&'static str]| keys.iter().map(|key| (*key, json!(2).into())).collect::<Vec<_>>();
         editor.add_members("/new/map", members(&["x/y", "z"])).unwrap();
         editor.add_members("/there", members(&["b", "x/y"])).unwrap();
-        editor.add_members("/nowhere", []).unwrap();
+        editor.add_members("/nowhere", members(&[])).unwrap();
         assert_eq!(
             operations(&editor),
             json!([{"op": "add", "path": "/new", "value": {"map": {"x/y": 2, "z": 2}}},
                    {"op": "add", "path": "/there/b", "value": 2},
                    {"op": "add", "path": "/there/x~1y", "value": 2}])
         );
-        editor.verify().unwrap();
         assert_eq!(editor.add_members("/there", members(&["a"])), Err(EditError::Occupied("/there/a".into())));
         assert_eq!(editor.add_members("/text", members(&["a"])), Err(EditError::NotAMap("/text".into())));
     }

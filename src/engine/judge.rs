@@ -8,7 +8,7 @@ use super::{Facts, controllers, invariants, not_applied, profiles_of};
 use crate::fields::Problems;
 use crate::finding::{Action, Digest, Digester, Eased, Finding, Objection, ObjectionTo, Subject, Verdict};
 use crate::fingerprint;
-use crate::mutators::{self, Author};
+use crate::mutators::{self, Author, Combined};
 use crate::patch::{EditError, Editor};
 use crate::policy::{Guard, Profile};
 use crate::rules::{self, Check, Input, Rule, Search, Standing};
@@ -66,12 +66,12 @@ impl<'j> Judged<'j> {
             .filter(|guard| guard.judges(self.workload, self.facts.namespace))
             .collect();
         let pod = self.workload.pod();
-        let profiles = pod.map(|pod| profiles_of(&pod, &self.facts)).unwrap_or_default();
+        let profiles = pod.and_then(|pod| profiles_of(&pod, &self.facts));
         let lost = self.lost_labels();
-        if guards.is_empty() && profiles.is_empty() && lost.is_empty() {
+        if guards.is_empty() && profiles.is_none() && lost.is_empty() {
             return (Vec::new(), Vec::new());
         }
-        let mut projection = pod.map(|pod| self.project(&pod, &profiles)).unwrap_or_default();
+        let mut projection = pod.map(|pod| self.project(&pod, profiles.as_ref())).unwrap_or_default();
         if !lost.is_empty() {
             let known: HashSet<String> = projection.objections.iter().map(|known| known.pointer.clone()).collect();
             projection.objections.extend(lost.into_iter().filter(|objection| !known.contains(&objection.pointer)));
@@ -114,23 +114,28 @@ impl<'j> Judged<'j> {
     }
 
     /// Applies to a copy what the cluster would add to the pod before it runs.
-    fn project(&self, pod: &Pod<'j>, profiles: &[&Profile]) -> Projection<'j> {
+    fn project<'p>(&self, pod: &Pod<'j>, profiles: Option<&'p Combined<'p>>) -> Projection<'p>
+    where
+        'j: 'p,
+    {
         let ranges = &self.facts.namespace.limit_ranges;
         let complete = self.workload.is_pod() && self.stage == Stage::Stored;
         if pod.containers().nth(super::MOST_CONTAINERS).is_some() {
-            let objections = profiles.iter().map(|profile| too_many_containers(pod, profile)).collect();
+            let each = profiles.map(Combined::each).unwrap_or_default();
+            let objections = each.iter().map(|profile| too_many_containers(pod, profile)).collect();
             return Projection { objections, ..Projection::default() };
         }
-        if profiles.is_empty() && (complete || ranges.is_empty()) {
+        if profiles.is_none() && (complete || ranges.is_empty()) {
             return Projection::default();
         }
-        if complete {
+        if let Some(profiles) = profiles.filter(|_| complete) {
             return self.project_stored(pod, profiles);
         }
         // A template's pods are made by a controller, and nobody applies them again.
         let author = if self.workload.is_pod() { self.author } else { Author::Controller };
         // An object so malformed that it cannot be edited is judged as it is; the API server refuses it anyway.
         let Ok(mut editor) = self.completed(pod) else { return Projection::default() };
+        let Some(profiles) = profiles else { return Projection { tree: editor.into_tree(), ..Projection::default() } };
         let stowed = mutators::stow(profiles, self.facts.namespace, author, pod.at(), None, &mut editor);
         let Ok(mutators::Stowed { objections, mut warnings, .. }) = stowed else { return Projection::default() };
         let edited = Pod::new(pod.at(), editor.tree().pointer(pod.at()).unwrap_or(&Node::Null));
@@ -145,13 +150,16 @@ impl<'j> Judged<'j> {
 
     /// Nothing more will be added to a pod at this stage, and a warning about it was given before: only what the profiles have
     /// against it is asked.
-    fn project_stored(&self, pod: &Pod<'j>, profiles: &[&Profile]) -> Projection<'j> {
+    fn project_stored<'p>(&self, pod: &Pod<'j>, profiles: &'p Combined<'p>) -> Projection<'p>
+    where
+        'j: 'p,
+    {
         let mut editor = Editor::new(self.workload.object);
         let objections = mutators::objections(profiles, self.facts.namespace, self.author, &mut editor);
         let Ok(mut objections) = objections else { return Projection::default() };
         if self.before.is_none() {
-            objections.extend(missing_labels(pod, profiles));
-            objections.extend(missing_volumes(pod, &Pod::new("", editor.tree()), profiles));
+            objections.extend(missing_labels(pod, profiles.each()));
+            objections.extend(missing_volumes(pod, &Pod::new("", editor.tree()), profiles.each()));
         }
         Projection { objections, ..Projection::default() }
     }

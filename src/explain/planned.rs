@@ -179,5 +179,5 @@ fn unpacked(evidence: &Evidence<'_>, pod: &Pod<'_>, names: &str) -> Vec<String> 
 /// Whether the patch has a term that packs.
 fn packs(patch: &Patch) -> bool {
     let key = escape(PLACEMENT_ANNOTATION);
-    patch.paths().any(|path| path.contains(&*key))
+    patch.paths().is_ok_and(|paths| paths.iter().any(|path| path.contains(&*key)))
 }

@@ -48,7 +48,7 @@ pub(super) fn apply(stowing: &mut Stowing<'_, '_>) -> Result<(), EditError> {
     }
 }
 
-fn node_selector(stowing: &mut Stowing<'_, '_>, profile: &Profile) -> Result<(), EditError> {
+fn node_selector<'t>(stowing: &mut Stowing<'_, 't>, profile: &'t Profile) -> Result<(), EditError> {
     let own = stowing.pod().spec().is_some_and(|spec| spec.entries("nodeSelector").next().is_some());
     // The kubelet of a node that was chosen already refuses a pod that asks for another.
     let is_bound = stowing.pod().spec().is_some_and(|spec| spec.str("nodeName").is_some_and(|name| !name.is_empty()));
@@ -64,7 +64,7 @@ fn node_selector(stowing: &mut Stowing<'_, '_>, profile: &Profile) -> Result<(),
     stowing.editor.add_members(&pointer, missing)
 }
 
-fn tolerations(stowing: &mut Stowing<'_, '_>, profile: &Profile) -> Result<(), EditError> {
+fn tolerations<'t>(stowing: &mut Stowing<'_, 't>, profile: &'t Profile) -> Result<(), EditError> {
     let pointer = stowing.pointer("/spec/tolerations");
     let allowed = stowing.author == super::Author::Controller || {
         let list = stowing.editor.tree().pointer(&pointer).and_then(Node::as_array).unwrap_or_default();
@@ -100,7 +100,7 @@ fn is_same(own: &Node<'_>, wanted: &Toleration) -> bool {
             .all(|key| own.str(key).unwrap_or_default() == field(key).unwrap_or_default())
 }
 
-fn pack(stowing: &mut Stowing<'_, '_>, profile: &Profile) -> Result<Packed, EditError> {
+fn pack<'t>(stowing: &mut Stowing<'_, 't>, profile: &'t Profile) -> Result<Packed, EditError> {
     let (redundant, against) = {
         let pod = stowing.pod();
         let group = group(&pod, &profile.spec.placement.group_by);
@@ -126,7 +126,7 @@ fn pack(stowing: &mut Stowing<'_, '_>, profile: &Profile) -> Result<Packed, Edit
             for term in ladder.terms {
                 stowing.editor.append(&pointer, term)?;
             }
-            stowing.annotate(PLACEMENT_ANNOTATION, &ladder.reservation.node)?;
+            stowing.annotate(PLACEMENT_ANNOTATION, ladder.reservation.node.to_string())?;
             stowing.reservation = Some(ladder.reservation);
             return Ok(Packed::Ladder);
         }
@@ -178,7 +178,7 @@ fn volumes(pod: &Pod<'_>, namespace: &Namespace) -> Vec<NodeSelector> {
 }
 
 /// The term that packs a pod; `None` when nothing says which pods belong together.
-fn packing_term(pod: &Pod<'_>, profile: &Profile) -> Option<Node<'static>> {
+fn packing_term<'p>(pod: &Pod<'_>, profile: &'p Profile) -> Option<Node<'p>> {
     let selector = match group(pod, &profile.spec.placement.group_by) {
         Some((key, value)) => by_label(key, value),
         // No group: all pods of the profile belong together.
@@ -192,8 +192,8 @@ fn packing_term(pod: &Pod<'_>, profile: &Profile) -> Option<Node<'static>> {
 }
 
 /// A selector of one label.
-fn by_label(key: &str, value: &str) -> Node<'static> {
-    let labels = [(Cow::Owned(key.to_owned()), text(value))];
+fn by_label<'k>(key: &'k str, value: &str) -> Node<'k> {
+    let labels = [(Cow::Borrowed(key), Node::String(Cow::Owned(value.to_owned())))];
     map([("matchLabels", Node::Object(labels.into_iter().collect()))])
 }
 

@@ -11,6 +11,7 @@ use super::Stowing;
 use crate::patch::EditError;
 use crate::policy::profile::{Amount, Amounts, ResourceDefaults};
 use crate::quantity::{Quantity, QuantityError, parse};
+use crate::tree::Node;
 use crate::workload::limit_range::given;
 use crate::workload::resources::{POD_LEVEL, SIDES, is_huge_pages, is_pod_level, may_overcommit, quantity, text};
 use crate::workload::{Container, LimitRange, Pod, Role};
@@ -32,18 +33,20 @@ struct Gap<'t, 'p> {
 pub(super) fn apply(stowing: &mut Stowing<'_, '_>) -> Result<(), EditError> {
     let mut additions = Vec::new();
     let mut warnings = Vec::new();
+    let (profile, ranges) = (stowing.profile, &stowing.namespace.limit_ranges);
     {
         let pod = stowing.pod();
-        let ranges = &stowing.namespace.limit_ranges;
-        let mut gaps = gaps(&pod, &stowing.profile.spec.resources, ranges);
+        let mut gaps = gaps(&pod, &profile.spec.resources, ranges);
         fit::fit(&pod, &mut gaps, ranges, &mut warnings);
         drop_lonely_huge_pages(&mut gaps);
         for gaps in gaps.chunk_by(|a, b| a.container.is(&b.container)) {
             let container = gaps[0].container;
             let (mut limits, mut requests) = (Vec::new(), Vec::new());
+            // Of its own: some are the pod's, which is edited now.
+            let own = |(text, _): &Meant<'_>| Node::String(Cow::Owned(text.to_string()));
             for gap in gaps {
-                limits.extend(gap.limit.as_ref().map(|(text, _)| (gap.resource, super::text(text))));
-                requests.extend(gap.request.as_ref().map(|(text, _)| (gap.resource, super::text(text))));
+                limits.extend(gap.limit.as_ref().map(|limit| (gap.resource, own(limit))));
+                requests.extend(gap.request.as_ref().map(|request| (gap.resource, own(request))));
             }
             additions.push((container.pointer("/resources/limits"), limits));
             additions.push((container.pointer("/resources/requests"), requests));

@@ -36,15 +36,15 @@ pub(super) fn apply(stowing: &mut Stowing<'_, '_>) -> Result<(), EditError> {
 /// What will be appended, and what stands in the way. Volumes and mounts are merged by key when a manifest is applied again,
 /// so their lists may be appended to, whoever wrote them.
 #[derive(Default)]
-struct Plan {
-    appends: Vec<(String, Node<'static>)>,
+struct Plan<'p> {
+    appends: Vec<(String, Node<'p>)>,
     objections: Vec<Objection>,
     /// Annotations that have been objected to: once is enough, however many containers need them.
     seen: Vec<String>,
 }
 
-impl Plan {
-    fn volume<'p>(
+impl<'p> Plan<'p> {
+    fn volume(
         &mut self,
         pod: &Pod<'_>,
         volume: &'p Map<String, Value>,
@@ -56,7 +56,7 @@ impl Plan {
         self.claim(pod, volume, name, namespace);
         match pod.volume(name) {
             None => {
-                let members = volume.iter().map(|(key, value)| (Cow::Owned(key.clone()), Node::copy_of(value)));
+                let members = volume.iter().map(|(key, value)| (Cow::Borrowed(key.as_str()), Node::from(value)));
                 let added = Node::Object(members.collect());
                 if !self.made_claims(pod, &added, name, profile) {
                     return;
@@ -121,7 +121,7 @@ impl Plan {
         &mut self,
         pod: &Pod<'_>,
         container: &Container<'_>,
-        profile: &Profile,
+        profile: &'p Profile,
         namespace: &Namespace,
         usable: &[&str],
     ) {
@@ -145,7 +145,7 @@ impl Plan {
         &mut self,
         pod: &Pod<'_>,
         container: &Container<'_>,
-        mount: &Mount,
+        mount: &'p Mount,
         profile: &Profile,
         namespace: &Namespace,
     ) {
