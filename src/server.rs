@@ -1,8 +1,8 @@
 //! The webhook as a server.
 //!
-//! A request comes in by `accept` (socket, TLS, HTTP), takes a path of `router` (axum) and is answered in `webhook` (bytes in,
-//! bytes out), which asks the engine. Beside it: `health` (readiness and metrics over plain HTTP), `tls` (certificates that change), `connections` (who may
-//! be connected), `lifecycle` (start and end). Decides nothing about objects.
+//! A request comes in by `accept` (socket, TLS, HTTP) and is answered in `webhook` (bytes in, bytes out), which asks the engine; `router` says
+//! which path leads where. Beside it: `health` (readiness and metrics over plain HTTP, with axum), `tls` (certificates that change), `connections` (who may
+//! be connected), `workers` (the threads that hold connections), `lifecycle` (start and end). Decides nothing about objects.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -27,8 +27,10 @@ pub mod metrics;
 pub mod open_files;
 mod record;
 mod router;
+mod seldom;
 pub mod tls;
 mod webhook;
+mod workers;
 
 pub use body::MAX_BODY;
 pub use connections::Limits;
@@ -38,7 +40,7 @@ pub use lifecycle::{Drain, Stop};
 pub use webhook::{Door, Judge, Load, Webhook};
 
 /// What every request gets.
-pub type Answer = axum::response::Response;
+pub type Answer = hyper::Response<http_body_util::Full<hyper::body::Bytes>>;
 
 /// The kubelet and Prometheus need a handful of connections each, and nobody gets so many that others find none.
 const HEALTH_CONNECTIONS: usize = 64;
@@ -53,6 +55,8 @@ pub struct Options {
     pub http_listen: SocketAddr,
     /// The webhook's certificates.
     pub tls: tls::Files,
+    /// How many threads answer reviews.
+    pub workers: usize,
     /// Connections.
     pub limits: Limits,
     /// Requests.
@@ -101,12 +105,15 @@ impl Server {
             Arc::clone(&metrics),
             options.load,
         );
+        let workers = workers::Workers::start(options.workers).context("cannot start the worker threads")?;
+        let workers = Arc::new(workers);
         let webhook = accept::Acceptor {
             listener: webhook_listener,
             tls: Some(Arc::clone(&tls)),
             connections: Arc::clone(&connections),
             most: Arc::clone(&connections),
-            respond: router::webhook(&Arc::new(webhook)),
+            respond: Arc::new(webhook),
+            workers: Some(Arc::clone(&workers)),
             phase: phase.subscribe(),
             metrics: Arc::clone(&metrics),
         };
@@ -120,6 +127,7 @@ impl Server {
             ),
             most: Arc::clone(&connections),
             respond: router::health(&Arc::new(health)),
+            workers: None,
             phase: http_phase.subscribe(),
             metrics: Arc::default(),
         };
@@ -129,7 +137,8 @@ impl Server {
         tasks.spawn("webhook", webhook.run());
         tasks.spawn("http", http.run());
         let drain = options.drain;
-        let lifecycle = lifecycle::Lifecycle { tasks, phase, _http: http_phase, readiness, connections, drain };
+        let lifecycle =
+            lifecycle::Lifecycle { tasks, phase, _http: http_phase, readiness, connections, _workers: workers, drain };
         Ok(Server { webhook: webhook_address, http: http_address, metrics, lifecycle })
     }
 

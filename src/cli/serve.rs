@@ -199,22 +199,22 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     // Half of the cores stay with the small ones. What one large review costs is bounded (tree.rs, secrets/), so that on two
     // cores one at a time is enough, and the others wait for milliseconds.
     let large = (cores / 2).max(1);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        // With one worker a request would wait for whatever else the worker does.
-        .worker_threads(cores.max(2))
+    // Accepts, and keeps facts up to date; reviews have threads of their own (server/workers.rs).
+    let runtime = tokio::runtime::Builder::new_current_thread()
         // Large reviews, the certificate files, and name look-ups of the cluster's client.
         .max_blocking_threads(large + 4)
         .thread_keep_alive(Duration::from_secs(10))
         .enable_all()
         .build()
-        .context("cannot start the worker threads")?;
-    runtime.block_on(serve(arguments, large))?;
+        .context("cannot start the runtime")?;
+    // With one worker a small review would wait for whatever else it does.
+    runtime.block_on(serve(arguments, cores.max(2), large))?;
     // What is still running (a large review past its deadline) is nobody's any more.
     runtime.shutdown_background();
     Ok(ExitCode::SUCCESS)
 }
 
-async fn serve(arguments: Arguments, large: usize) -> anyhow::Result<()> {
+async fn serve(arguments: Arguments, workers: usize, large: usize) -> anyhow::Result<()> {
     let stop = Stop::on_signals().context("cannot listen for SIGTERM")?;
     let policies = load_policies(arguments.policies.as_deref(), &arguments.volume_types.types())?;
     let key = arguments.fingerprint_key.as_deref().map(fingerprint_key).transpose()?;
@@ -230,7 +230,7 @@ async fn serve(arguments: Arguments, large: usize) -> anyhow::Result<()> {
     let policies = Arc::new(ArcSwap::from_pointee(policies));
     let (facts, watches) = facts(&arguments, &policies, &mut readiness).await?;
     let decider = Decider { judge, policies, facts };
-    let mut options = options(arguments, large);
+    let mut options = options(arguments, workers, large);
     fit(&mut options.limits, open_files::raise());
     let mut server = Server::bind(options, decider, readiness).await?;
     for (name, start) in watches {
@@ -254,10 +254,11 @@ fn fit(limits: &mut Limits, files: Option<u64>) {
     }
 }
 
-fn options(arguments: Arguments, large: usize) -> Options {
+fn options(arguments: Arguments, workers: usize, large: usize) -> Options {
     Options {
         listen: arguments.listen,
         http_listen: arguments.http_listen,
+        workers,
         tls: tls::Files {
             certificate: arguments.tls_cert,
             key: arguments.tls_key,
@@ -427,7 +428,7 @@ mod tests {
     fn the_certificate_is_all_that_must_be_said() {
         let line = Line::parse_from(["serve", "--tls-cert", "c", "--tls-key", "k"]);
         assert_eq!(line.arguments.exclude_namespaces[..2], ["kube-*", "supercargo"]);
-        let options = options(line.arguments, 1);
+        let options = options(line.arguments, 2, 1);
         assert_eq!(options.load.body_bytes, 4 << 20);
         assert_eq!(options.drain.delay, Duration::from_secs(5));
         assert!(Line::try_parse_from(["serve"]).is_err());

@@ -7,14 +7,15 @@ use std::convert::Infallible;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use hyper::Request;
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, BufReader, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
@@ -22,12 +23,13 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-use super::Answer;
 use super::connections::{Activity, Connections, Doing, Slot};
 use super::expiry;
 use super::lifecycle::Phase;
 use super::metrics::Metrics;
+use super::seldom::Seldom;
 use super::tls::{Admitted, Tls};
+use super::workers::Workers;
 
 /// Heads are a few hundred bytes, and bodies are taken out piece by piece: a larger buffer would only be held longer. A TLS
 /// record is 16 KiB.
@@ -48,8 +50,9 @@ const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Answers requests.
 pub(super) trait Respond: Clone + Send + Sync + 'static {
+    type Body: Body<Data = Bytes, Error: std::error::Error + Send + Sync> + Send + 'static;
     /// The answer to one.
-    fn respond(&self, request: Request<Arriving>) -> impl Future<Output = Answer> + Send;
+    fn respond(&self, request: Request<Arriving>) -> impl Future<Output = Response<Self::Body>> + Send;
 }
 
 /// A listener and what stands behind it.
@@ -61,6 +64,8 @@ pub(super) struct Acceptor<R> {
     /// Where most of the process's connections are: a quiet one of them gives way when there is no file descriptor left.
     pub most: Arc<Connections>,
     pub respond: R,
+    /// The threads that hold its connections; `None` leaves them to the thread that accepts.
+    pub workers: Option<Arc<Workers>>,
     pub phase: watch::Receiver<Phase>,
     pub metrics: Arc<Metrics>,
 }
@@ -101,7 +106,7 @@ impl<R: Respond> Acceptor<R> {
         let (respond, phase) = (self.respond.clone(), self.phase.clone());
         let (tls, metrics) = (self.tls.as_ref().map(|tls| tls.current()), Arc::clone(&self.metrics));
         let limits = self.connections.limits;
-        tokio::spawn(async move {
+        let hold = move |stream: TcpStream| async move {
             // Answers are one small write each; waiting to fill a packet only delays them.
             let _ = stream.set_nodelay(true);
             let Some((config, admitted)) = tls else {
@@ -125,7 +130,11 @@ impl<R: Respond> Acceptor<R> {
                 }
                 Err(_) => metrics.handshake_failed("timeout"),
             }
-        });
+        };
+        match &self.workers {
+            Some(workers) => workers.hold(stream, hold),
+            None => drop(tokio::spawn(hold(stream))),
+        }
     }
 }
 
@@ -156,7 +165,7 @@ impl<R: Respond> Conversation<R> {
         let service = service_fn(|request: Request<Incoming>| {
             activity.begin(Doing::Work);
             let request = request.map(|body| Arriving { body, activity: Arc::clone(&activity) });
-            let (respond, activity, phase) = (respond.clone(), &activity, &phase);
+            let (respond, activity, phase) = (&respond, &activity, &phase);
             async move {
                 let mut answer = respond.respond(request).await;
                 if *phase.borrow() != Phase::Serving {
@@ -176,32 +185,52 @@ impl<R: Respond> Conversation<R> {
             .serve_connection(watched, service);
         let mut connection = pin!(connection);
 
-        let mut ticks = tokio::time::interval((self.limits.header / 2).max(Duration::from_millis(1)));
-        let end = self.leave.as_ref().and_then(|leave| leave.end);
-        let mut closing = pin!(closing(&mut self.phase));
-        let mut withdrawn = pin!(withdrawn(self.leave.as_mut()));
-        let mut asked = false;
-        loop {
-            tokio::select! {
-                // Errors are the client's: it went away, or spoke something else than HTTP and was told so.
-                _ = connection.as_mut() => return,
-                () = activity.must_give_way() => break,
-                () = &mut closing, if !asked => asked = true,
-                () = &mut withdrawn, if !asked => asked = true,
-                _ = ticks.tick() => {
-                    if activity.overdue(&self.limits) {
-                        break;
-                    }
-                    asked |= end.is_some_and(|end| end < expiry::now());
-                }
+        let asked = AtomicBool::new(false);
+        let mut others =
+            pin!(Seldom::new(others(&activity, self.limits, &mut self.phase, self.leave.as_mut(), &asked)));
+        let has_ended = std::future::poll_fn(|context| {
+            if others.as_mut().poll(context).is_ready() {
+                return Poll::Ready(false);
             }
-            if asked {
+            if asked.load(Ordering::Relaxed) {
                 // What is being answered is finished; asking again changes nothing.
                 connection.as_mut().graceful_shutdown();
             }
+            // Errors are the client's: it went away, or spoke something else than HTTP and was told so.
+            connection.as_mut().poll(context).map(|_| true)
+        });
+        if !has_ended.await {
+            connection.as_mut().graceful_shutdown();
+            let _ = timeout(FAREWELL, connection).await;
         }
-        connection.as_mut().graceful_shutdown();
-        let _ = timeout(FAREWELL, connection).await;
+    }
+}
+
+/// What others want of a connection: resolves when it has to go, and sets `asked` when it should end with its next answer.
+async fn others(
+    activity: &Activity,
+    limits: super::Limits,
+    phase: &mut watch::Receiver<Phase>,
+    leave: Option<&mut Leave>,
+    asked: &AtomicBool,
+) {
+    let mut ticks = tokio::time::interval((limits.header / 2).max(Duration::from_millis(1)));
+    let end = leave.as_ref().and_then(|leave| leave.end);
+    let mut closing = pin!(closing(phase));
+    let mut withdrawn = pin!(withdrawn(leave));
+    let is_asked = || asked.load(Ordering::Relaxed);
+    loop {
+        tokio::select! {
+            () = activity.must_give_way() => return,
+            () = &mut closing, if !is_asked() => asked.store(true, Ordering::Relaxed),
+            () = &mut withdrawn, if !is_asked() => asked.store(true, Ordering::Relaxed),
+            _ = ticks.tick() => {
+                if activity.overdue(&limits) {
+                    return;
+                }
+                asked.fetch_or(end.is_some_and(|end| end < expiry::now()), Ordering::Relaxed);
+            }
+        }
     }
 }
 

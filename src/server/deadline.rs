@@ -2,6 +2,7 @@
 //!
 //! Knows text and durations only.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 /// What a request without `?timeout=` gets: the API server's own default for a webhook.
@@ -20,7 +21,8 @@ pub(super) fn allowance(query: Option<&str>) -> Option<Duration> {
         return Some(UNSAID);
     };
     // "µs" is the one unit that does not survive a query as it is.
-    let timeout = go_duration(&text.replace("%C2%B5s", "us"))?.min(LONGEST);
+    let text = if text.contains('%') { Cow::Owned(text.replace("%C2%B5s", "us")) } else { Cow::Borrowed(text) };
+    let timeout = go_duration(&text)?.min(LONGEST);
     (!timeout.is_zero()).then(|| timeout.saturating_sub((timeout / 10).min(HEAD_START)))
 }
 

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 
 use super::connections::Connections;
 use super::health::Readiness;
+use super::workers::Workers;
 
 /// Where in its life the server is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,6 +115,8 @@ pub(super) struct Lifecycle {
     pub _http: watch::Sender<Phase>,
     pub readiness: Arc<Readiness>,
     pub connections: Arc<Connections>,
+    /// They hold the connections until the last one has ended.
+    pub _workers: Arc<Workers>,
     pub drain: Drain,
 }
 
@@ -159,7 +162,9 @@ mod tests {
     fn lifecycle(drain: Drain) -> Lifecycle {
         let connections = Connections::new(Limits::default(), Arc::default());
         let ((phase, _), (http, _)) = (watch::channel(Phase::Serving), watch::channel(Phase::Serving));
-        Lifecycle { tasks: Tasks::default(), phase, _http: http, readiness: Arc::default(), connections, drain }
+        let (tasks, readiness) = (Tasks::default(), Arc::default());
+        let workers = Arc::new(Workers::start(1).unwrap());
+        Lifecycle { tasks, phase, _http: http, readiness, connections, _workers: workers, drain }
     }
 
     const LONG: Duration = Duration::from_secs(3600);

@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::Request;
-use axum::routing::{any, get};
+use axum::body::Body;
+use axum::routing::get;
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper::{Request, Response};
 use tower::ServiceExt;
 
 use super::Answer;
@@ -12,17 +15,19 @@ use super::accept::{Arriving, Respond};
 use super::health::{Health, no_such_path, only_get};
 use super::webhook::{Door, Webhook};
 
-/// What the API server asks. Whatever is wrong with a request is answered as a `v1/Status`, a wrong path and method included, so the
-/// routes take any method.
-pub(super) fn webhook(webhook: &Arc<Webhook>) -> Router {
-    let at = |door| {
-        let webhook = Arc::clone(webhook);
-        move |request: Request| async move { webhook.answer(door, request).await }
-    };
-    Router::new()
-        .route("/mutate", any(at(Some(Door::Mutate))))
-        .route("/validate", any(at(Some(Door::Validate))))
-        .fallback(at(None))
+/// What the API server asks. Whatever is wrong with a request is answered as a `v1/Status`, a wrong path and method included; so this is no more
+/// than two paths, and a router would cost a review more than finding its way does (docs/performance.md).
+impl Respond for Arc<Webhook> {
+    type Body = Full<Bytes>;
+
+    async fn respond(&self, request: Request<Arriving>) -> Answer {
+        let door = match request.uri().path() {
+            "/mutate" => Some(Door::Mutate),
+            "/validate" => Some(Door::Validate),
+            _ => None,
+        };
+        self.answer(door, request).await
+    }
 }
 
 /// What the kubelet and Prometheus ask.
@@ -40,7 +45,9 @@ pub(super) fn health(health: &Arc<Health>) -> Router {
 }
 
 impl Respond for Router {
-    async fn respond(&self, request: hyper::Request<Arriving>) -> Answer {
+    type Body = Body;
+
+    async fn respond(&self, request: Request<Arriving>) -> Response<Body> {
         // A router fails no request: the error is a type without values.
         self.clone().oneshot(request).await.unwrap_or_else(|never| match never {})
     }

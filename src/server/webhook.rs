@@ -15,6 +15,7 @@ use hyper::body::{Body, Bytes};
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Request};
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
@@ -113,10 +114,12 @@ pub struct Webhook {
     budget: Budget,
     requests: Semaphore,
     large: Arc<Semaphore>,
+    /// Has the threads for large reviews.
+    runtime: Handle,
 }
 
 impl Webhook {
-    /// A webhook that asks `judge`.
+    /// A webhook that asks `judge`; large reviews are judged on threads of the runtime that it is made in.
     pub fn new(
         judge: Arc<dyn Judge>,
         policies: Arc<ArcSwap<PolicySet>>,
@@ -134,6 +137,7 @@ impl Webhook {
             budget: Budget::new(load.body_bytes, load.body_timeout),
             requests: Semaphore::new(load.requests.clamp(1, Semaphore::MAX_PERMITS)),
             large: Arc::new(Semaphore::new(load.large.clamp(1, Semaphore::MAX_PERMITS))),
+            runtime: Handle::current(),
         }
     }
 
@@ -188,9 +192,9 @@ impl Webhook {
             let in_time = Instant::now() + LEAST_TIME <= deadline;
             let permit = permit.ok().and_then(Result::ok).filter(|_| in_time);
             let permit = permit.ok_or(Fault::Overloaded).inspect_err(record::unread)?;
-            let (webhook, runtime) = (Arc::clone(self), tokio::runtime::Handle::current());
-            let work = tokio::task::spawn_blocking(move || {
-                let answer = runtime.block_on(webhook.judge(door, &read.bytes, began, deadline));
+            let webhook = Arc::clone(self);
+            let work = self.runtime.spawn_blocking(move || {
+                let answer = webhook.runtime.block_on(webhook.judge(door, &read.bytes, began, deadline));
                 // They came along so that work that outlives its deadline is still counted.
                 drop((read, permit));
                 answer
@@ -242,7 +246,7 @@ impl Webhook {
     }
 
     async fn decide(&self, door: Door, request: &review::Request<'_>) -> Result<(Outcome, Vec<u8>), Fault> {
-        let policies = self.policies.load_full();
+        let policies = self.policies.load();
         let outcome = if self.judge.passes_unseen(request, &policies) {
             Outcome::default()
         } else {

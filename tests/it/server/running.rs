@@ -48,6 +48,7 @@ pub fn options(folder: &Path) -> Options {
             poll: Duration::from_millis(20),
         },
         limits: Limits::default(),
+        workers: 2,
         load: Load::default(),
         drain: Drain { delay: Duration::ZERO, deadline: Duration::from_secs(60) },
     }
