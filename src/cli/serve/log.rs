@@ -8,9 +8,11 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
+use self::line::Line;
 use self::lines::{Flush, Lines};
 use super::{LogFormat, LogLevel};
 
+mod line;
 mod lines;
 
 /// Sends events to stderr from now on, until what it returns is dropped.
@@ -32,7 +34,7 @@ pub(super) fn start(format: LogFormat, level: LogLevel) -> anyhow::Result<Flush>
         .with_target("supercargo", level);
     let lines = fmt::layer().with_writer(lines).with_target(false);
     let lines = match format {
-        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
+        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).event_format(Line).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).with_current_span(true).with_span_list(false).boxed(),
     };
     // Fails when there is a subscriber already, and then that one serves as well.
