@@ -9,8 +9,8 @@ use json_patch::{AddOperation, PatchOperation};
 use serde::ser::{Error as _, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use crate::tree::writer::{separate, write_str};
-use crate::tree::{Map, Node, ReadError, escape, index, tokens};
+use crate::tree::writer::{separate, write_part, write_token};
+use crate::tree::{Map, Node, ReadError, Tokens, escape, index, tokens};
 
 /// An RFC 6902 patch that has no operation but "add".
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,9 +22,9 @@ pub struct Patch {
 
 /// A tree being edited, and how it got there.
 ///
-/// There is one way to change the tree: an operation is written down, and [`put`] does to the tree what the API server will do for that
-/// operation. So the patch always leads from the original to the edited tree; one that did not would refuse the pod, even under
-/// `failurePolicy: Ignore`. (The property tests compare with what the json-patch crate makes of the text.)
+/// There is one way to change the tree: a value is written down with the pointer that was followed to its place, and put there. So the patch
+/// always leads from the original to the edited tree; one that did not would refuse the pod, even under `failurePolicy: Ignore`. (The property
+/// tests compare with what the json-patch crate makes of the text.)
 #[derive(Clone, Debug)]
 pub struct Editor<'a> {
     original: &'a Node<'a>,
@@ -91,30 +91,32 @@ impl Patch {
     /// Does to `tree` what the API server will do.
     pub fn apply(&self, tree: &mut Node<'_>) -> Result<(), PatchError> {
         let text = self.to_json();
-        let patch = Node::read(&text)?.into_owned();
-        for operation in patch.as_array().unwrap_or_default() {
+        let operations = Node::read(&text)?.into_owned();
+        for operation in operations.as_array().unwrap_or_default() {
             let path = operation.str("path").unwrap_or_default();
             let value = operation.as_object().and_then(|members| members.get("value")).cloned().unwrap_or_default();
-            put_at(tree, path, value).ok_or_else(|| PatchError::DoesNotApply(path.to_owned()))?;
+            put(tree, path, value).ok_or_else(|| PatchError::DoesNotApply(path.to_owned()))?;
         }
         Ok(())
     }
 
-    /// Writes one more operation down.
-    fn record(&mut self, parent: &str, last: &Last<'_>, value: &Node<'_>) {
+    /// Writes one more operation down: `value` comes to the pointer `parent`, under a name or at the end of a list.
+    fn record(&mut self, parent: &str, name: Option<&str>, value: &Node<'_>) {
         let text = &mut self.operations;
         if self.len == 0 {
             // An operation has a hundred bytes or so, and a pod gets about ten.
-            text.reserve(1 << 10);
+            text.reserve(2 << 10);
         }
         separate(self.len, text);
         self.len += 1;
-        text.push_str("{\"op\":\"add\",\"path\":");
-        match last {
-            Last::Member(name) => write_str(&[parent, "/", &escape(name)].concat(), text),
-            Last::End => write_str(&[parent, "/-"].concat(), text),
+        text.push_str("{\"op\":\"add\",\"path\":\"");
+        write_part(parent, text);
+        text.push('/');
+        match name {
+            Some(name) => write_token(name, text),
+            None => text.push('-'),
         }
-        text.push_str(",\"value\":");
+        text.push_str("\",\"value\":");
         value.write(text);
         text.push('}');
     }
@@ -140,74 +142,21 @@ impl TryFrom<json_patch::Patch> for Patch {
     }
 }
 
-// === what the API server does ===
-
-/// Where in its parent a value is put.
-enum Last<'a> {
-    /// Under this name.
-    Member(Cow<'a, str>),
-    /// At the end of a list.
-    End,
-}
-
-/// Puts `value` into what stands at the pointer `parent`; `None` where it has no place there.
-fn put<'a>(tree: &mut Node<'a>, parent: &str, last: Last<'a>, value: Node<'a>) -> Option<()> {
-    match (descend(tree, parent)?, last) {
-        (Node::Object(map), Last::Member(name)) => map.insert(name, value),
-        (Node::Array(items), Last::End) => items.push(value),
-        _ => return None,
-    }
-    Some(())
-}
-
-/// Puts `value` at a pointer of any patch, where the last token may be the place in a list.
-fn put_at<'a>(tree: &mut Node<'a>, pointer: &str, value: Node<'a>) -> Option<()> {
+/// Puts `value` at a pointer, as the API server does; `None` where it has no place.
+fn put<'a>(tree: &mut Node<'a>, pointer: &str, value: Node<'a>) -> Option<()> {
     if pointer.is_empty() {
         *tree = value;
         return Some(());
     }
-    let (parent, last) = pointer.rsplit_once('/')?;
-    match descend(tree, parent)? {
-        Node::Array(items) if last != "-" => {
-            let index = place(last).filter(|index| *index <= items.len())?;
-            items.insert(index, value);
-            Some(())
-        }
-        Node::Array(_) => put(tree, parent, Last::End, value),
-        _ => put(tree, parent, Last::Member(Cow::Owned(decoded(last).into_owned())), value),
+    let (parent, last) = pointer.split_at(pointer.rfind('/')?);
+    let last = tokens(last)?.next()?;
+    match tree.pointer_mut(parent)? {
+        Node::Object(map) => map.insert(last.into_owned(), value),
+        Node::Array(items) if last == "-" => items.push(value),
+        Node::Array(items) => items.insert(index(&last).filter(|index| *index <= items.len())?, value),
+        _ => return None,
     }
-}
-
-/// Walks by the pointer as it stands in the patch, and shares no code with what the editor finds its way by.
-fn descend<'e, 'a>(tree: &'e mut Node<'a>, pointer: &str) -> Option<&'e mut Node<'a>> {
-    let mut parts = pointer.split('/');
-    parts.next().filter(|root| root.is_empty())?;
-    parts.try_fold(tree, |node, token| match node {
-        Node::Object(map) => map.get_mut(&decoded(token)),
-        Node::Array(items) => items.get_mut(place(token)?),
-        _ => None,
-    })
-}
-
-/// The member name that a token of a pointer stands for.
-fn decoded(token: &str) -> Cow<'_, str> {
-    if !token.bytes().any(|byte| byte == b'~') {
-        return Cow::Borrowed(token);
-    }
-    let mut parts = token.split('~');
-    let mut name = String::with_capacity(token.len());
-    name.push_str(parts.next().unwrap_or_default());
-    for part in parts {
-        name.push(if part.starts_with('1') { '/' } else { '~' });
-        name.push_str(part.get(1..).unwrap_or_default());
-    }
-    Cow::Owned(name)
-}
-
-/// The place in a list that a token of a pointer stands for.
-fn place(token: &str) -> Option<usize> {
-    let is_plain = token.bytes().all(|byte| byte.is_ascii_digit()) && (token == "0" || !token.starts_with('0'));
-    token.parse().ok().filter(|_| is_plain)
+    Some(())
 }
 
 // === impl Editor ===
@@ -240,9 +189,13 @@ impl<'a> Editor<'a> {
 
     /// Adds `value` at `pointer`, where nothing (or `null`) stands; missing parents become maps.
     pub fn add(&mut self, pointer: &str, value: impl Into<Node<'a>>) -> Result<(), EditError> {
-        match find(self.tree(), pointer)? {
+        let (tree, patch) = self.begin();
+        match find(tree, pointer)? {
             Place::There(_) => Err(EditError::Occupied(pointer.to_owned())),
-            Place::Missing { from } => self.make(pointer, from, value.into()),
+            Place::Missing(missing) => {
+                missing.make(value.into(), patch);
+                Ok(())
+            }
         }
     }
 
@@ -256,80 +209,93 @@ impl<'a> Editor<'a> {
         if members.len() == 0 {
             return Ok(());
         }
-        if let Place::Missing { from } = find(self.tree(), pointer)? {
-            return self.make(pointer, from, Node::Object(members.collect()));
-        }
-        for (name, value) in members {
-            match find(self.tree(), pointer)? {
-                Place::There(Node::Object(map)) if is_missing(map, &name) => {}
-                Place::There(Node::Object(_)) => {
-                    return Err(EditError::Occupied([pointer, "/", &escape(&name)].concat()));
+        let (tree, patch) = self.begin();
+        match find(tree, pointer)? {
+            Place::Missing(missing) => missing.make(Node::Object(members.collect()), patch),
+            Place::There(Node::Object(map)) => {
+                for (name, value) in members {
+                    if !is_missing(map, &name) {
+                        return Err(EditError::Occupied([pointer, "/", &escape(&name)].concat()));
+                    }
+                    patch.record(pointer, Some(&name), &value);
+                    map.insert(name, value);
                 }
-                _ => return Err(EditError::NotAMap(pointer.to_owned())),
             }
-            self.record(pointer, Last::Member(name), value)?;
+            Place::There(_) => return Err(EditError::NotAMap(pointer.to_owned())),
         }
         Ok(())
     }
 
     /// Appends `value` to the list at `pointer`; a missing (or `null`) list is made.
     pub fn append(&mut self, pointer: &str, value: impl Into<Node<'a>>) -> Result<(), EditError> {
-        let value = value.into();
-        match find(self.tree(), pointer)? {
-            Place::There(Node::Array(_)) => self.record(pointer, Last::End, value),
-            Place::There(_) => Err(EditError::NotAList(pointer.to_owned())),
-            Place::Missing { from } => self.make(pointer, from, Node::Array([value].into_iter().collect())),
+        let (tree, patch) = self.begin();
+        match find(tree, pointer)? {
+            Place::Missing(missing) => missing.make(Node::Array([value.into()].into_iter().collect()), patch),
+            Place::There(Node::Array(items)) => {
+                let value = value.into();
+                patch.record(pointer, None, &value);
+                items.push(value);
+            }
+            Place::There(_) => return Err(EditError::NotAList(pointer.to_owned())),
         }
+        Ok(())
     }
 
-    /// Adds what is missing of a pointer from its byte `from` on: one operation adds the topmost key with everything below it.
-    fn make(&mut self, pointer: &str, from: usize, value: Node<'a>) -> Result<(), EditError> {
-        let (parent, missing) = pointer.split_at(from);
-        let mut keys = tokens(missing).into_iter().flatten().map(|key| Cow::Owned(key.into_owned()));
-        let Some(top) = keys.next() else { return Err(EditError::Occupied(pointer.to_owned())) };
-        let below: Vec<Cow<'a, str>> = keys.collect();
-        let value =
-            below.into_iter().rev().fold(value, |inner, key| Node::Object([(key, inner)].into_iter().collect()));
-        self.record(parent, Last::Member(top), value)
-    }
-
-    /// The one place where the tree changes.
-    fn record(&mut self, parent: &str, last: Last<'a>, value: Node<'a>) -> Result<(), EditError> {
-        self.patch.record(parent, &last, &value);
-        let tree = self.edited.get_or_insert_with(|| self.original.clone());
-        put(tree, parent, last, value).ok_or_else(|| EditError::NotAMap(parent.to_owned()))
+    fn begin(&mut self) -> (&mut Node<'a>, &mut Patch) {
+        (self.edited.get_or_insert_with(|| self.original.clone()), &mut self.patch)
     }
 }
 
 /// Where a pointer leads.
-enum Place<'e, 'a> {
+enum Place<'e, 'p, 'a> {
     /// To something that is not `null`.
-    There(&'e Node<'a>),
-    /// Nowhere: the map before this byte of the pointer does not have the key that follows.
-    Missing {
-        /// Where the key begins, with the `/` in front of it.
-        from: usize,
-    },
+    There(&'e mut Node<'a>),
+    Missing(Missing<'e, 'p, 'a>),
 }
 
-fn find<'e, 'a>(tree: &'e Node<'a>, pointer: &str) -> Result<Place<'e, 'a>, EditError> {
-    let (mut node, mut from) = (tree, 0);
-    let not_a_map = |end: usize| EditError::NotAMap(pointer.get(..end).unwrap_or_default().to_owned());
-    while let Some(rest) = pointer.get(from..).filter(|rest| !rest.is_empty()) {
-        let end = from + 1 + rest.bytes().skip(1).position(|byte| byte == b'/').unwrap_or(rest.len() - 1);
-        let token = pointer.get(from..end).and_then(|token| tokens(token)?.next()).ok_or_else(|| not_a_map(end))?;
+/// The topmost part of a pointer that is missing: a key of `map`, which stands where the first part of `at` leads.
+struct Missing<'e, 'p, 'a> {
+    map: &'e mut Map<'a>,
+    at: (&'p str, Tokens<'p>),
+}
+
+fn find<'e, 'p, 'a>(tree: &'e mut Node<'a>, pointer: &'p str) -> Result<Place<'e, 'p, 'a>, EditError> {
+    let before = |rest: &str| pointer.split_at(pointer.len() - rest.len()).0;
+    let not_a_map = |rest: &str| EditError::NotAMap(before(rest).to_owned());
+    let mut node = tree;
+    let mut tokens = tokens(pointer).ok_or_else(|| not_a_map(""))?;
+    loop {
+        let here = tokens.clone();
+        let Some(token) = tokens.next() else { return Ok(Place::There(node)) };
         node = match node {
-            Node::Object(map) => match map.get(&token) {
-                None | Some(Node::Null) => return Ok(Place::Missing { from }),
-                Some(below) => below,
-            },
+            Node::Object(map) => {
+                if is_missing(map, &token) {
+                    return Ok(Place::Missing(Missing { map, at: (before(here.rest()), here) }));
+                }
+                map.get_mut(&token).ok_or_else(|| not_a_map(tokens.rest()))?
+            }
             // An item can be walked through, never added.
-            Node::Array(items) => index(&token).and_then(|index| items.get(index)).ok_or_else(|| not_a_map(end))?,
-            _ => return Err(not_a_map(from)),
+            Node::Array(items) => {
+                index(&token).and_then(|index| items.get_mut(index)).ok_or_else(|| not_a_map(tokens.rest()))?
+            }
+            _ => return Err(not_a_map(here.rest())),
         };
-        from = end;
     }
-    Ok(Place::There(node))
+}
+
+impl<'a> Missing<'_, '_, 'a> {
+    /// One operation adds the topmost key with everything below it.
+    fn make(self, value: Node<'a>, patch: &mut Patch) {
+        let (parent, mut keys) = self.at;
+        let Some(top) = keys.next() else { return };
+        let below: Vec<_> = keys.collect();
+        let value = below
+            .into_iter()
+            .rev()
+            .fold(value, |inner, key| Node::Object([(Cow::Owned(key.into_owned()), inner)].into_iter().collect()));
+        patch.record(parent, Some(&top), &value);
+        self.map.insert(top.into_owned(), value);
+    }
 }
 
 fn is_missing(map: &Map<'_>, key: &str) -> bool {

@@ -354,7 +354,7 @@ struct WireDetails<'a> {
 impl Response {
     /// The AdmissionReview that answers the request with this `uid`.
     pub fn encode(&self, uid: &str) -> Vec<u8> {
-        // Nearly all of it is the patch, in base64 (which has nothing to escape).
+        // Nearly all of it is the patch, in base64 (which has nothing to escape); it comes last.
         let mut text = String::with_capacity(256 + self.patch.as_ref().map_or(0, |patch| patch.len().div_ceil(3) * 4));
         text.push_str(r#"{"apiVersion":""#);
         text.push_str(API_VERSION);
@@ -365,19 +365,24 @@ impl Response {
             let details = WireDetails { causes };
             member("status", &WireStatus { code: 403, reason: "Forbidden", message, details }, &mut text);
         }
-        if let Some(patch) = &self.patch {
-            text.push_str(r#","patchType":"JSONPatch","patch":""#);
-            base64::engine::general_purpose::STANDARD.encode_string(patch, &mut text);
-            text.push('"');
-        }
         if !self.warnings.is_empty() {
             member("warnings", &self.warnings, &mut text);
         }
         if !self.audit_annotations.is_empty() {
             member("auditAnnotations", &self.audit_annotations, &mut text);
         }
-        text.push_str("}}");
-        text.into_bytes()
+        let Some(patch) = &self.patch else {
+            text.push_str("}}");
+            return text.into_bytes();
+        };
+        text.push_str(r#","patchType":"JSONPatch","patch":""#);
+        let mut bytes = text.into_bytes();
+        let from = bytes.len();
+        bytes.resize(from + patch.len().div_ceil(3) * 4, b'=');
+        // There is room for all of it.
+        let _ = base64::engine::general_purpose::STANDARD.encode_slice(patch, &mut bytes[from..]);
+        bytes.extend_from_slice(br#""}}"#);
+        bytes
     }
 }
 

@@ -428,23 +428,41 @@ pub fn escape(token: &str) -> Cow<'_, str> {
 }
 
 /// The unescaped tokens of a pointer; `None` when it is neither empty nor begins with `/`.
-pub fn tokens(pointer: &str) -> Option<impl Iterator<Item = Cow<'_, str>>> {
+pub fn tokens(pointer: &str) -> Option<Tokens<'_>> {
     if pointer.is_empty() || pointer.starts_with('/') { Some(Tokens(pointer)) } else { None }
 }
 
 /// What is left of a pointer: empty, or from a `/` on.
-struct Tokens<'p>(&'p str);
+#[derive(Clone)]
+pub struct Tokens<'p>(&'p str);
+
+impl<'p> Tokens<'p> {
+    /// The pointer of what comes after the tokens that were taken.
+    pub fn rest(&self) -> &'p str {
+        self.0
+    }
+
+    #[cold]
+    fn escaped(&mut self, rest: &'p str) -> Cow<'p, str> {
+        let (token, rest) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        self.0 = rest;
+        Cow::Owned(unescape(token))
+    }
+}
 
 impl<'p> Iterator for Tokens<'p> {
     type Item = Cow<'p, str>;
 
     fn next(&mut self) -> Option<Cow<'p, str>> {
         let rest = self.0.get(1..)?;
-        let end = memchr::memchr(b'/', rest.as_bytes()).unwrap_or(rest.len());
+        // Tokens are too short for a search by many bytes at once to be worth its beginning.
+        let end = rest.bytes().position(|byte| matches!(byte, b'/' | b'~')).unwrap_or(rest.len());
+        if rest.as_bytes().get(end) == Some(&b'~') {
+            return Some(self.escaped(rest));
+        }
         let (token, rest) = rest.split_at(end);
         self.0 = rest;
-        let escaped = memchr::memchr(b'~', token.as_bytes()).is_some();
-        Some(if escaped { Cow::Owned(unescape(token)) } else { Cow::Borrowed(token) })
+        Some(Cow::Borrowed(token))
     }
 }
 

@@ -15,11 +15,19 @@ pub(super) enum Items<'a, T> {
     Own(Vec<T>),
 }
 
+/// Items in an arena, to which more come.
+pub(super) type Gathered<'a, T> = bumpalo::collections::Vec<'a, T>;
+
+/// Takes what was gathered from `start` on. Nothing in an arena is dropped: what owns memory of its own would leak it.
+pub(super) fn taken<'a, T>(gathered: &mut Gathered<'a, T>, start: usize) -> &'a [T] {
+    if gathered.len() == start { &[] } else { gathered.split_off(start).into_bump_slice() }
+}
+
 /// What is added to a list or a map, as a rule.
 const FEW: usize = 4;
 
-/// Room that is had at once: a pod of 4 KB has a tree of 8, and 64 are no burden to have at hand.
-const LEAST: usize = 8 << 10;
+/// Room that is had at once: a pod of 4 KB has a tree of 8 and what is gathered for it, and 64 are no burden to have at hand.
+const LEAST: usize = 16 << 10;
 const MOST: usize = 64 << 10;
 
 /// The memory of trees that are read for one purpose, such as a review: freed at once, not list by list.
@@ -29,7 +37,7 @@ pub struct Arena(bumpalo::Bump);
 impl Arena {
     /// Room for the tree of a text of so many bytes, as most are; more is found when it is needed.
     pub fn for_text(bytes: usize) -> Self {
-        Arena(bumpalo::Bump::with_capacity((2 * bytes).clamp(LEAST, MOST)))
+        Arena(bumpalo::Bump::with_capacity((3 * bytes).clamp(LEAST, MOST)))
     }
 
     /// The same memory for the next text; what grew large gives it back.
@@ -38,11 +46,12 @@ impl Arena {
         (self.0.chunk_capacity() <= MOST).then_some(self)
     }
 
-    /// Nothing in here is dropped: what owns memory of its own would leak it.
-    pub(super) fn keep<T>(&self, items: impl ExactSizeIterator<Item = T>) -> &[T] {
-        if items.len() == 0 { &[] } else { self.0.alloc_slice_fill_iter(items) }
+    /// Room to gather so many items in, and more.
+    pub(super) fn gather<T>(&self, items: usize) -> Gathered<'_, T> {
+        Gathered::with_capacity_in(items, &self.0)
     }
 
+    /// The text, as long as this is there.
     pub(super) fn keep_str(&self, text: &str) -> &str {
         self.0.alloc_str(text)
     }
@@ -74,18 +83,25 @@ impl<T> FromIterator<T> for Items<'_, T> {
 
 impl<T: Clone + Default> Items<'_, T> {
     pub(super) fn get_mut(&mut self, index: usize) -> Option<&mut T> {
-        *self = Items::Own(mem::take(self).into_vec());
-        match self {
-            Items::Own(items) => items.get_mut(index),
-            Items::Kept(_) | Items::Shared(_) => None,
-        }
+        self.own()?.get_mut(index)
     }
 
     /// Puts `item` in front of the one at `index`.
     pub(super) fn insert(&mut self, index: usize, item: T) {
-        let mut items = mem::take(self).into_vec();
-        items.insert(index, item);
-        *self = Items::Own(items);
+        if let Some(items) = self.own() {
+            items.insert(index, item);
+        }
+    }
+
+    /// The items, to be changed: from now on in memory of their own.
+    fn own(&mut self) -> Option<&mut Vec<T>> {
+        if !matches!(self, Items::Own(_)) {
+            *self = Items::Own(mem::take(self).into_vec());
+        }
+        match self {
+            Items::Own(items) => Some(items),
+            Items::Kept(_) | Items::Shared(_) => None,
+        }
     }
 
     /// Moved when nobody else holds them, and copied otherwise; with room for a few more.

@@ -8,8 +8,9 @@ use std::borrow::Cow;
 use std::mem;
 
 use serde_json::Number;
+use wide::u8x16;
 
-use super::items::{Arena, Items};
+use super::items::{Arena, Gathered, Items, taken};
 use super::{List, Map, Member, Node};
 
 /// What the reader leaves out below the value it stands at.
@@ -46,15 +47,15 @@ pub(crate) struct Reader<'a> {
     values: usize,
     arena: &'a Arena,
     /// Members and items are gathered here until their object or list ends, so that each of those is allocated once and as large as it is.
-    members: Vec<Member<'a>>,
-    items: Vec<Node<'a>>,
+    members: Gathered<'a, Member<'a>>,
+    items: Gathered<'a, Node<'a>>,
     unescaped: String,
 }
 
 impl<'a> Reader<'a> {
     /// At the beginning of `text`. What is read goes to `arena`.
     pub fn new(text: &'a str, arena: &'a Arena) -> Self {
-        let (members, items) = (Vec::with_capacity(48), Vec::with_capacity(16));
+        let (members, items) = (arena.gather(48), arena.gather(16));
         Reader { text, at: 0, levels: 0, values: 0, arena, members, items, unescaped: String::new() }
     }
 
@@ -80,7 +81,7 @@ impl<'a> Reader<'a> {
         }
         match self.next_byte() {
             Some(b'"') => {
-                let text = self.string()?;
+                let text = self.quoted()?;
                 put(self, Node::String(Cow::Borrowed(text)));
             }
             Some(b'{') => {
@@ -128,66 +129,61 @@ impl<'a> Reader<'a> {
 
     /// An object or a list: nothing but strings can hide a bracket.
     fn skip_nested(&mut self) -> Result<()> {
+        let bytes = self.text.as_bytes();
         // A bit for each that is open: whether it is an object.
         let mut open: u128 = 0;
         let most = MOST_LEVELS - self.levels;
-        let mut levels = 0;
+        let (mut at, mut levels) = (self.at, 0);
         loop {
-            match self.byte().ok_or(Unreadable)? {
-                b'"' => {
-                    self.skip_string()?;
-                    continue;
-                }
-                bracket @ (b'{' | b'[') => {
+            let byte = *bytes.get(at).ok_or(Unreadable)?;
+            at += 1;
+            match byte {
+                b'"' => at = past_string(bytes, at).ok_or(Unreadable)?,
+                b'{' | b'[' => {
                     levels += 1;
                     if levels > most {
                         return Err(Unreadable);
                     }
-                    open = open << 1 | u128::from(bracket == b'{');
+                    open = open << 1 | u128::from(byte == b'{');
                 }
-                bracket @ (b'}' | b']') => {
-                    if (open & 1 == 1) != (bracket == b'}') {
+                b'}' | b']' => {
+                    if (open & 1 == 1) != (byte == b'}') {
                         return Err(Unreadable);
                     }
                     open >>= 1;
                     levels -= 1;
                     if levels == 0 {
-                        self.at += 1;
+                        self.at = at;
                         return Ok(());
                     }
                 }
                 _ => {}
             }
-            self.at += 1;
         }
     }
 
     /// A string.
-    #[inline]
     pub fn string(&mut self) -> Result<&'a str> {
-        self.take(b'"')?;
-        let start = self.at;
-        self.at += plain(self.rest());
-        let end = self.at;
-        match self.byte() {
-            Some(b'"') => {
-                self.at += 1;
-                self.text.get(start..end).ok_or(Unreadable)
-            }
-            Some(b'\\') => self.escaped(start),
-            _ => Err(Unreadable),
+        if self.next_byte() == Some(b'"') { self.quoted() } else { Err(Unreadable) }
+    }
+
+    /// The string at whose first quote the reader stands.
+    #[inline]
+    fn quoted(&mut self) -> Result<&'a str> {
+        let start = self.at + 1;
+        let end = plain(self.text.as_bytes(), start);
+        self.at = end;
+        if self.byte() != Some(b'"') {
+            return self.escaped(start);
         }
+        self.at += 1;
+        self.text.get(start..end).ok_or(Unreadable)
     }
 
     fn skip_string(&mut self) -> Result<()> {
-        self.take(b'"')?;
-        loop {
-            self.at += plain(self.rest());
-            if self.byte() != Some(b'\\') {
-                return self.exactly(b'"');
-            }
-            self.at += 2;
-        }
+        self.exactly(b'"')?;
+        self.at = past_string(self.text.as_bytes(), self.at).ok_or(Unreadable)?;
+        Ok(())
     }
 
     /// `true` or `false`.
@@ -210,7 +206,8 @@ impl<'a> Reader<'a> {
     #[inline]
     pub fn object(&mut self, mut member: impl FnMut(&mut Self, &'a str) -> Result<()>) -> Result<()> {
         self.nested(b'{', b'}', |reader| {
-            let name = reader.string()?;
+            let is_quoted = reader.next_byte() == Some(b'"');
+            let name = if is_quoted { reader.quoted()? } else { return Err(Unreadable) };
             reader.take(b':')?;
             member(reader, name)
         })
@@ -226,13 +223,13 @@ impl<'a> Reader<'a> {
             };
             reader.read(keep, |reader, value| reader.members.push((Cow::Borrowed(name), value)))
         })?;
-        Ok(self.arena.keep(self.members.drain(start..)))
+        Ok(taken(&mut self.members, start))
     }
 
     fn list(&mut self) -> Result<&'a [Node<'a>]> {
         let start = self.items.len();
         self.nested(b'[', b']', |reader| reader.read(Keep::All, |reader, item| reader.items.push(item)))?;
-        Ok(self.arena.keep(self.items.drain(start..)))
+        Ok(taken(&mut self.items, start))
     }
 
     /// What stands between `open` and `close`, with commas between.
@@ -257,7 +254,7 @@ impl<'a> Reader<'a> {
     }
 
     fn word(&mut self, word: &str) -> Result<()> {
-        if !self.rest().starts_with(word.as_bytes()) {
+        if !self.text.as_bytes().get(self.at..).unwrap_or_default().starts_with(word.as_bytes()) {
             return Err(Unreadable);
         }
         self.at += word.len();
@@ -293,7 +290,7 @@ impl<'a> Reader<'a> {
         while self.byte() == Some(b'\\') {
             unescaped.push(self.escape()?);
             let start = self.at;
-            self.at += plain(self.rest());
+            self.at = plain(self.text.as_bytes(), start);
             unescaped.push_str(self.text.get(start..self.at).unwrap_or_default());
         }
         self.exactly(b'"')?;
@@ -382,40 +379,56 @@ impl<'a> Reader<'a> {
     fn byte(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
-
-    #[inline]
-    fn rest(&self) -> &'a [u8] {
-        self.text.as_bytes().get(self.at..).unwrap_or_default()
-    }
 }
 
 fn is_numeric(byte: u8) -> bool {
     matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E')
 }
 
-/// How many bytes there are before the first quote, backslash or control character. Eight are looked at together: of each byte the highest bit is
-/// left where it is one of those; what is carried out of one can only be wrong above it.
+/// Where, from `at` on, the first quote, backslash or control character is, or the end.
 #[inline]
-pub(super) fn plain(bytes: &[u8]) -> usize {
-    const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    const HIGHEST: u64 = ONES << 7;
-    const QUOTES: u64 = ONES * b'"' as u64;
-    const BACKSLASHES: u64 = ONES * b'\\' as u64;
-    const SPACES: u64 = ONES * b' ' as u64;
-    let mut at = 0;
-    while let Some(eight) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
-        let eight = u64::from_le_bytes(*eight);
-        let (quote, backslash) = (eight ^ QUOTES, eight ^ BACKSLASHES);
-        let found = (quote.wrapping_sub(ONES) & !quote)
-            | (backslash.wrapping_sub(ONES) & !backslash)
-            | (eight.wrapping_sub(SPACES) & !eight);
-        if found & HIGHEST != 0 {
-            return at + ((found & HIGHEST).trailing_zeros() / 8) as usize;
+pub(super) fn plain(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(sixteen) = bytes.get(at..).and_then(<[u8]>::first_chunk::<16>) {
+        let odd = odd(*sixteen);
+        if odd != 0 {
+            return at + odd.trailing_zeros() as usize;
         }
-        at += 8;
+        at += 16;
     }
+    plain_end(bytes, at)
+}
+
+/// The same where less than sixteen bytes are left: as if they went on with an end.
+#[inline(never)]
+fn plain_end(bytes: &[u8], at: usize) -> usize {
     let rest = bytes.get(at..).unwrap_or_default();
-    at + rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..b' ')).unwrap_or(rest.len())
+    let mut sixteen = [b'"'; 16];
+    for (into, byte) in sixteen.iter_mut().zip(rest) {
+        *into = *byte;
+    }
+    at + odd(sixteen).trailing_zeros() as usize
+}
+
+/// A bit for each of the bytes that cannot stand in a string as it is.
+#[inline]
+fn odd(sixteen: [u8; 16]) -> u32 {
+    let sixteen = u8x16::new(sixteen);
+    let is_control = sixteen.min(u8x16::splat(b' ' - 1)).simd_eq(sixteen);
+    let odd = sixteen.simd_eq(u8x16::splat(b'"')) | sixteen.simd_eq(u8x16::splat(b'\\')) | is_control;
+    odd.to_bitmask()
+}
+
+/// Where a string ends, from behind its first quote on.
+#[inline]
+fn past_string(bytes: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        at = plain(bytes, at);
+        match bytes.get(at)? {
+            b'"' => return Some(at + 1),
+            b'\\' => at += 2,
+            _ => return None,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -490,9 +503,11 @@ mod tests {
 
         #[test]
         fn plain_text_ends_where_it_ends(text in "[ -~äß€\\x00-\\x20]{0,40}", at in 0_usize..8) {
-            let bytes = text.as_bytes().get(at..).unwrap_or_default();
-            let end = bytes.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20)).unwrap_or(bytes.len());
-            prop_assert_eq!(plain(bytes), end);
+            let bytes = text.as_bytes();
+            let at = at.min(bytes.len());
+            let odd = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
+            let end = bytes[at..].iter().position(odd).map_or(bytes.len(), |end| at + end);
+            prop_assert_eq!(plain(bytes, at), end);
         }
     }
 

@@ -46,10 +46,35 @@ pub(crate) fn separate(index: usize, out: &mut String) {
 
 /// Appends `text` as a JSON string.
 pub(crate) fn write_str(text: &str, out: &mut String) {
+    out.reserve(text.len() + 2);
     out.push('"');
+    write_part(text, out);
+    out.push('"');
+}
+
+/// Appends `text` as part of a JSON string.
+#[inline]
+pub(crate) fn write_part(text: &str, out: &mut String) {
+    if plain(text.as_bytes(), 0) == text.len() { out.push_str(text) } else { write_escaped(text, out) }
+}
+
+/// Appends a member name as a token of a JSON pointer, as part of a JSON string.
+pub(crate) fn write_token(name: &str, out: &mut String) {
+    let mut rest = name;
+    while let Some(at) = rest.bytes().position(|byte| matches!(byte, b'~' | b'/')) {
+        let (before, odd) = rest.split_at(at);
+        write_part(before, out);
+        out.push_str(if odd.starts_with('~') { "~0" } else { "~1" });
+        rest = &odd[1..];
+    }
+    write_part(rest, out);
+}
+
+#[cold]
+fn write_escaped(text: &str, out: &mut String) {
     let mut rest = text;
     loop {
-        let (as_it_is, odd) = rest.split_at(plain(rest.as_bytes()));
+        let (as_it_is, odd) = rest.split_at(plain(rest.as_bytes(), 0));
         out.push_str(as_it_is);
         let Some(byte) = odd.bytes().next() else { break };
         match byte {
@@ -65,7 +90,6 @@ pub(crate) fn write_str(text: &str, out: &mut String) {
         }
         rest = &odd[1..];
     }
-    out.push('"');
 }
 
 #[cfg(test)]
@@ -90,6 +114,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn tokens_are_escaped_as_pointers_are(name in "[a-z~/\"ä\n]{0,9}") {
+            let (mut ours, mut theirs) = (String::new(), String::new());
+            write_token(&name, &mut ours);
+            write_part(&crate::tree::escape(&name), &mut theirs);
+            prop_assert_eq!(ours, theirs);
+        }
+
         #[test]
         fn writes_what_serde_json_writes(value in value()) {
             let mut text = String::new();
