@@ -5,10 +5,7 @@
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use aho_corasick::MatchKind;
-use aho_corasick::dfa::DFA;
-
-use super::lanes::Hits;
+use super::lanes::{Automaton, Hits};
 use super::{shell, tokens};
 
 /// Who shall look closer.
@@ -40,13 +37,8 @@ pub(super) enum Lead {
 const WORDS: &[&str] =
     &["pass", "pw", "secret", "token", "key", "cred", "auth", "connectionstring", "licen", "sonar.login"];
 
-struct Automaton {
-    automaton: DFA,
-    leads: Vec<Lead>,
-}
-
-/// `None` when the table could not be compiled, which a test rules out.
-static AUTOMATON: LazyLock<Option<Automaton>> = LazyLock::new(|| {
+/// The automaton, and the lead that each of its patterns is; `None` when it could not be built, which a test rules out.
+static AUTOMATON: LazyLock<Option<(Automaton, Vec<Lead>)>> = LazyLock::new(|| {
     let fixed = [
         ("://", Lead::Url),
         ("@tcp(", Lead::Dsn),
@@ -80,11 +72,7 @@ static AUTOMATON: LazyLock<Option<Automaton>> = LazyLock::new(|| {
             leads.push(Lead::Token(index));
         }
     }
-    let mut builder = DFA::builder();
-    // A prefilter looks for what patterns begin with, and these begin with nearly everything.
-    builder.ascii_case_insensitive(true).match_kind(MatchKind::Standard).prefilter(false);
-    let automaton = builder.build(&patterns).ok()?;
-    Some(Automaton { automaton, leads })
+    Some((Automaton::new(&patterns)?, leads))
 });
 
 /// Every lead in `text`, overlapping ones too, in the order in which they end.
@@ -94,7 +82,7 @@ pub(super) fn of(text: &str) -> impl Iterator<Item = (Lead, Range<usize>)> + '_ 
 
 /// The same; `None` for most texts without a lead.
 pub(super) fn find(text: &str) -> Option<impl Iterator<Item = (Lead, Range<usize>)> + '_> {
-    let Automaton { automaton, leads } = AUTOMATON.as_ref()?;
+    let (automaton, leads) = AUTOMATON.as_ref()?;
     let hits = Hits::new(automaton, text)?;
     Some(hits.map(|(pattern, range)| (leads[pattern], range)))
 }

@@ -51,9 +51,9 @@ impl Arena {
         Gathered::with_capacity_in(items, &self.0)
     }
 
-    /// The text, as long as this is there.
-    pub(super) fn keep_str(&self, text: &str) -> &str {
-        self.0.alloc_str(text)
+    /// A text of at most so many bytes, to be written; what it does not need is given back when it is made to fit.
+    pub(super) fn text(&self, bytes: usize) -> bumpalo::collections::String<'_> {
+        bumpalo::collections::String::with_capacity_in(bytes, &self.0)
     }
 }
 

@@ -5,7 +5,6 @@
 //! odd it says no more than that, and who wants to know asks serde_json.
 
 use std::borrow::Cow;
-use std::mem;
 
 use serde_json::Number;
 use wide::u8x16;
@@ -49,14 +48,13 @@ pub(crate) struct Reader<'a> {
     /// Members and items are gathered here until their object or list ends, so that each of those is allocated once and as large as it is.
     members: Gathered<'a, Member<'a>>,
     items: Gathered<'a, Node<'a>>,
-    unescaped: String,
 }
 
 impl<'a> Reader<'a> {
     /// At the beginning of `text`. What is read goes to `arena`.
     pub fn new(text: &'a str, arena: &'a Arena) -> Self {
         let (members, items) = (arena.gather(48), arena.gather(16));
-        Reader { text, at: 0, levels: 0, values: 0, arena, members, items, unescaped: String::new() }
+        Reader { text, at: 0, levels: 0, values: 0, arena, members, items }
     }
 
     /// Nothing but white space may follow.
@@ -284,8 +282,7 @@ impl<'a> Reader<'a> {
     /// The rest of a string that began at `start`, from its first escape on.
     #[cold]
     fn escaped(&mut self, start: usize) -> Result<&'a str> {
-        let mut unescaped = mem::take(&mut self.unescaped);
-        unescaped.clear();
+        let mut unescaped = self.arena.text(self.text.len() - start);
         unescaped.push_str(self.text.get(start..self.at).unwrap_or_default());
         while self.byte() == Some(b'\\') {
             unescaped.push(self.escape()?);
@@ -294,9 +291,8 @@ impl<'a> Reader<'a> {
             unescaped.push_str(self.text.get(start..self.at).unwrap_or_default());
         }
         self.exactly(b'"')?;
-        let kept = self.arena.keep_str(&unescaped);
-        self.unescaped = unescaped;
-        Ok(kept)
+        unescaped.shrink_to_fit();
+        Ok(unescaped.into_bump_str())
     }
 
     /// One escape, from its backslash on.
