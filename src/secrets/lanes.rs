@@ -22,8 +22,8 @@ const LANE: usize = 2048;
 const SHORT: usize = 256;
 
 /// Kinds of bytes at most; as a power of two, so that a state and a kind are put together without a multiplication.
-const KINDS: usize = 1 << KIND_BITS;
-const KIND_BITS: u32 = 6;
+const KINDS: usize = 64;
+const ROW: u32 = 64;
 
 /// What texts are made of, for the most part. These kinds come first: of each state that is met in them one line of the cache is read.
 const USUAL: &[u8] = b"etaoinsrhldcumfpgwybvkxjqz -._/:";
@@ -68,9 +68,8 @@ impl Automaton {
         let plain = states.iter().filter(|state| !built.is_match(**state)).count();
         // A power of two, so that several states together tell whether a pattern ends in any of them.
         let first_end = plain.next_power_of_two();
-        let row = |at: usize| {
-            u32::try_from(if at < plain { at } else { first_end + at - plain }).ok()?.checked_mul(KINDS as u32)
-        };
+        let row =
+            |at: usize| u32::try_from(if at < plain { at } else { first_end + at - plain }).ok()?.checked_mul(ROW);
         let rows: HashMap<StateID, u32> =
             states.iter().enumerate().map(|(at, state)| Some((*state, row(at)?))).collect::<Option<_>>()?;
 
