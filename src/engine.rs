@@ -87,7 +87,7 @@ pub struct Engine {
 /// A decision.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
-    /// Kind, namespace and name of the object, for messages: "Deployment shop/web".
+    /// Kind, namespace and name of the object, for messages about findings: "Deployment shop/web".
     pub object: String,
     /// The same for the exemptions that are proposed.
     pub known: Known,
@@ -252,6 +252,10 @@ impl Engine {
             fingerprints: self.fingerprints.as_ref(),
         };
         let (verdicts, warnings) = judged.verdicts();
+        if verdicts.is_empty() {
+            // Nobody asks what it is called.
+            return Outcome { warnings, ..Outcome::default() };
+        }
         let known = Known {
             // Whether another kind lives in a namespace is not known.
             namespace: match (workload.kind.name, workload.namespace()) {
@@ -284,7 +288,7 @@ fn profiles_of<'p>(pod: &Pod<'_>, facts: &Facts<'p>) -> Option<Combined<'p>> {
 /// Makes the patch for a pod, and checks it: a wrong one would refuse the pod even under `failurePolicy: Ignore`.
 fn stow(tree: &Node<'_>, request: &Request<'_>, facts: Facts<'_>, author: Author) -> Outcome {
     let workload = Workload::new(&workload::POD, tree);
-    let mut outcome = Outcome { object: describe(request, &workload), ..Outcome::default() };
+    let mut outcome = Outcome::default();
     let pod = Pod::new("", tree);
     if pod.is_mirror() || workload.is_being_deleted() {
         return outcome;

@@ -128,7 +128,7 @@ pub fn stow<'e>(
         }
     }
     if !touched.is_empty() {
-        stowing.annotate(PROFILE_ANNOTATION, names(profile))?;
+        stowing.annotate([(PROFILE_ANNOTATION, names(profile))])?;
     }
     let Stowing { objections, warnings, packed, reservation, .. } = stowing;
     Ok(Stowed { mutators: touched, objections, warnings, packed, reservation })
@@ -183,19 +183,31 @@ impl<'t> Stowing<'_, 't> {
         if self.at.is_empty() { Cow::Borrowed(below) } else { Cow::Owned([self.at, below].concat()) }
     }
 
-    /// Adds an annotation unless the pod has one of this key, or no room for it.
-    fn annotate(&mut self, key: &'t str, value: impl Into<Cow<'t, str>>) -> Result<(), EditError> {
-        let value = value.into();
-        if self.pod().annotation(key).is_some() || !self.has_room(key, value.len()) {
-            return Ok(());
+    /// Adds annotations, but for those of which the pod has the key, or no room for them.
+    fn annotate<V: Into<Cow<'t, str>>>(
+        &mut self,
+        annotations: impl IntoIterator<Item = (&'t str, V)>,
+    ) -> Result<(), EditError> {
+        let mut bytes = self.pod().annotation_bytes();
+        let mut additions = Vec::new();
+        for (key, value) in annotations {
+            let value = value.into();
+            if self.pod().annotation(key).is_none() && self.fits(bytes, key, value.len()) {
+                bytes += key.len() + value.len();
+                additions.push((key, Node::String(value)));
+            }
         }
-        let pointer = self.pointer("/metadata/annotations");
-        self.editor.add_members(&pointer, [(key, Node::String(value))])
+        self.editor.add_members(&self.pointer("/metadata/annotations"), additions)
     }
 
     /// Whether the pod can take an annotation with a value of so many bytes; where it cannot, the author is told.
     fn has_room(&mut self, key: &str, value: usize) -> bool {
-        let fits = self.pod().annotation_bytes() + key.len() + value <= MOST_ANNOTATION_BYTES;
+        self.fits(self.pod().annotation_bytes(), key, value)
+    }
+
+    /// The same beside annotations of so many bytes.
+    fn fits(&mut self, bytes: usize, key: &str, value: usize) -> bool {
+        let fits = bytes + key.len() + value <= MOST_ANNOTATION_BYTES;
         if !fits {
             let warning =
                 format!("annotation {key} left out: a pod has room for {MOST_ANNOTATION_BYTES} bytes of them");

@@ -32,5 +32,5 @@ pub(super) fn apply(stowing: &mut Stowing<'_, '_>) -> Result<(), EditError> {
     let pointer = stowing.pointer("/metadata/labels");
     stowing.editor.add_members(&pointer, additions)?;
     let profile = stowing.profile;
-    profile.spec.annotations.iter().try_for_each(|(key, value)| stowing.annotate(key, value))
+    stowing.annotate(profile.spec.annotations.iter().map(|(key, value)| (key.as_str(), value.as_str())))
 }

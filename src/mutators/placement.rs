@@ -30,9 +30,7 @@ pub(super) fn apply(stowing: &mut Stowing<'_, '_>) -> Result<(), EditError> {
     node_selector(stowing, profile)?;
     tolerations(stowing, profile)?;
     if profile.spec.placement.run_to_completion {
-        for (key, value) in RUN_TO_COMPLETION {
-            stowing.annotate(key, value)?;
-        }
+        stowing.annotate(RUN_TO_COMPLETION)?;
     }
     // Once written, placement stays: on reinvocation the pod carries our own term.
     if stowing.pod().annotation(PLACEMENT_ANNOTATION).is_some() {
@@ -126,7 +124,7 @@ fn pack<'t>(stowing: &mut Stowing<'_, 't>, profile: &'t Profile) -> Result<Packe
             for term in ladder.terms {
                 stowing.editor.append(&pointer, term)?;
             }
-            stowing.annotate(PLACEMENT_ANNOTATION, ladder.reservation.node.to_string())?;
+            stowing.annotate([(PLACEMENT_ANNOTATION, ladder.reservation.node.to_string())])?;
             stowing.reservation = Some(ladder.reservation);
             return Ok(Packed::Ladder);
         }
@@ -142,7 +140,7 @@ fn pack<'t>(stowing: &mut Stowing<'_, 't>, profile: &'t Profile) -> Result<Packe
         return Ok(Packed::Nothing(Reason::Annotations));
     }
     stowing.editor.append(&pointer, term)?;
-    stowing.annotate(PLACEMENT_ANNOTATION, BY_AFFINITY)?;
+    stowing.annotate([(PLACEMENT_ANNOTATION, BY_AFFINITY)])?;
     Ok(Packed::Affinity(reason))
 }
 

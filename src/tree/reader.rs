@@ -125,30 +125,24 @@ impl<'a> Reader<'a> {
         self.text.get(start..self.at).ok_or(Unreadable)
     }
 
-    /// An object or a list: nothing but strings can hide a bracket.
+    /// An object or a list: up to where as many brackets were closed as opened, and nothing but strings can hide one.
     fn skip_nested(&mut self) -> Result<()> {
         let bytes = self.text.as_bytes();
-        // A bit for each that is open: whether it is an object.
-        let mut open: u128 = 0;
         let most = MOST_LEVELS - self.levels;
         let (mut at, mut levels) = (self.at, 0);
         loop {
             let byte = *bytes.get(at).ok_or(Unreadable)?;
             at += 1;
-            match byte {
-                b'"' => at = past_string(bytes, at).ok_or(Unreadable)?,
-                b'{' | b'[' => {
+            // This bit is all in which square brackets differ from curly ones.
+            match byte | 0x20 {
+                b'"' if byte == b'"' => at = past_string(bytes, at).ok_or(Unreadable)?,
+                b'{' => {
                     levels += 1;
                     if levels > most {
                         return Err(Unreadable);
                     }
-                    open = open << 1 | u128::from(byte == b'{');
                 }
-                b'}' | b']' => {
-                    if (open & 1 == 1) != (byte == b'}') {
-                        return Err(Unreadable);
-                    }
-                    open >>= 1;
+                b'}' => {
                     levels -= 1;
                     if levels == 0 {
                         self.at = at;
