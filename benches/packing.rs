@@ -193,3 +193,20 @@ fn event_and_snapshot(bencher: Bencher<'_, '_>) {
         kept = cluster.store.snapshot(Timestamp::UNIX_EPOCH);
     });
 }
+
+/// What a node that comes or goes costs: all are put in order anew.
+#[divan::bench]
+fn node_and_snapshot(bencher: Bencher<'_, '_>) {
+    let mut cluster = Cluster::new();
+    let (name, mut is_there) = (name(NODES), false);
+    let mut kept = cluster.store.snapshot(Timestamp::UNIX_EPOCH);
+    bencher.bench_local(|| {
+        if is_there {
+            cluster.store.remove_node(&name);
+        } else {
+            cluster.store.apply_node(node(NODES));
+        }
+        is_there = !is_there;
+        kept = cluster.store.snapshot(Timestamp::UNIX_EPOCH);
+    });
+}

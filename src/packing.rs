@@ -19,6 +19,7 @@ mod fit;
 mod ladder;
 mod ledger;
 mod lifetimes;
+mod list;
 mod load;
 mod names;
 mod seen;

@@ -29,10 +29,7 @@ pub(super) fn lines(evidence: &Evidence<'_>, planned: &Planned) -> Vec<String> {
                 (None, None) => ("none of the nodes that were planned has taken it".to_owned(), names.len()),
             };
             let mut lines = vec![first];
-            lines.extend(against(evidence, names.into_iter().take(passed.min(MOST_NODES)), bound.is_some()));
-            if passed > MOST_NODES {
-                lines.push(format!("and {} more", passed - MOST_NODES));
-            }
+            lines.extend(against(evidence, &names[..passed], bound.is_some()));
             lines
         }
         Planned::Mates(selectors) => mates(evidence, selectors, bound),
@@ -61,8 +58,8 @@ fn mates(evidence: &Evidence<'_>, selectors: &[LabelSelector], bound: Option<&st
     let mut lines = vec![format!("{} of its group run now, none of them on its node", count(all, "pod"))];
     let mut nodes: Vec<(&str, usize)> = nodes.into_iter().collect();
     nodes.sort_by_key(|(_, pods)| std::cmp::Reverse(*pods));
-    let names = nodes.into_iter().map(|(node, _)| node).take(MOST_NODES);
-    lines.extend(against(evidence, names, bound.is_some()));
+    let names: Vec<&str> = nodes.into_iter().map(|(node, _)| node).collect();
+    lines.extend(against(evidence, &names, bound.is_some()));
     lines
 }
 
@@ -75,8 +72,8 @@ fn is_mate(pod: &Node<'_>, other: &Node<'_>, selectors: &[LabelSelector]) -> boo
         && selectors.iter().any(|selector| selector.matches(|key| labels.label(key)))
 }
 
-/// What speaks against each of these nodes, as they are now.
-fn against<'n>(evidence: &Evidence<'_>, names: impl Iterator<Item = &'n str>, bound: bool) -> Vec<String> {
+/// What speaks against the first of these nodes, as they are now, and how many others there are.
+fn against(evidence: &Evidence<'_>, names: &[&str], bound: bool) -> Vec<String> {
     let pod = Pod::new("", evidence.pod);
     let nodes: BTreeMap<String, NodeSeen> =
         of_kind(evidence, "Node").filter_map(NodeSeen::read).map(|node| (node.name.to_string(), node)).collect();
@@ -97,8 +94,10 @@ fn against<'n>(evidence: &Evidence<'_>, names: impl Iterator<Item = &'n str>, bo
     let snapshot = store.snapshot(evidence.now);
     let needs = needs(evidence, &pod);
     let mut open = false;
-    let mut lines: Vec<String> = names
-        .map(|name| match (nodes.get(name), snapshot.load(name)) {
+    let (shown, others) = names.split_at(names.len().min(MOST_NODES));
+    let mut lines: Vec<String> = shown
+        .iter()
+        .map(|name| match (nodes.get(*name), snapshot.load(name)) {
             (Some(node), Some(load)) => {
                 let closed = needs.closed(node, load);
                 open |= closed.is_none();
@@ -107,6 +106,9 @@ fn against<'n>(evidence: &Evidence<'_>, names: impl Iterator<Item = &'n str>, bo
             _ => format!("{name}: is gone"),
         })
         .collect();
+    if !others.is_empty() {
+        lines.push(format!("and {} more", others.len()));
+    }
     if open && bound {
         lines.push(
             "What would take it now may have been full then, or was not looked at: the scheduler scores a part of the nodes \

@@ -17,8 +17,8 @@ pub const BY_AFFINITY: &str = "podAffinity";
 pub struct NodeSeen {
     /// `metadata.name`.
     pub name: Arc<str>,
-    /// By which unused nodes are ordered: stable, and neighbours by name are none by digest.
-    pub(super) digest: u64,
+    /// `metadata.creationTimestamp`, in seconds since 1970.
+    pub(super) created: i64,
     /// In the order of [`Label::order`].
     pub(super) labels: Box<[Arc<Label>]>,
     pub(super) taints: Box<[Taint]>,
@@ -104,7 +104,7 @@ impl NodeSeen {
         let (allocatable, extended) = Amounts::split(quantities.into_iter());
         Some(NodeSeen {
             name: Arc::from(name),
-            digest: digest(&[name]),
+            created: metadata.str("creationTimestamp").and_then(seconds).unwrap_or_default(),
             labels: labels.into(),
             shut: shut(object, &taints),
             taints: taints.into(),
@@ -118,6 +118,11 @@ impl NodeSeen {
     pub fn label(&self, key: &str) -> Option<&str> {
         let at = self.labels.binary_search_by(|label| label.order(key)).ok()?;
         self.labels.get(at).map(|label| &*label.value)
+    }
+
+    /// Its region and zone, as the scheduler tells nodes apart by them.
+    pub(super) fn zone(&self) -> [Option<&str>; 2] {
+        ["topology.kubernetes.io/region", "topology.kubernetes.io/zone"].map(|key| self.label(key))
     }
 
     /// Whether Karpenter made it.

@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use super::fit::could_take;
 use super::lifetimes::Lifetimes;
-use super::load::{Load, Part, Requests, Run};
+use super::list;
+use super::load::{Amounts, Load, Part, Requests, Run, Totals};
 use super::seen::{Label, NodeSeen, PodSeen, Uid};
 
 /// Nodes in a chunk: a change copies at most about 7 KB, and a snapshot of 5,000 nodes is 79 pointers.
@@ -27,6 +28,8 @@ pub(super) const PROMISES: usize = 4_096;
 pub struct Snapshot {
     chunks: Vec<Arc<Vec<Slot>>>,
     places: Arc<HashMap<Arc<str>, u32>>,
+    /// By place, see [`list::spread`].
+    spread: Arc<Vec<u32>>,
     /// How many nodes Karpenter has made.
     karpenters: usize,
 }
@@ -37,14 +40,25 @@ pub struct Slot {
     /// `None` in a place that is free, and for a node of which so far only its pods were seen.
     pub(super) node: Option<Arc<NodeSeen>>,
     name: Option<Arc<str>>,
-    /// What runs there.
+    /// What runs there, and what is pending and was planned there.
     pub load: Load,
+    /// The part of it that is pending; `None` on nearly all nodes.
+    promised: Option<Arc<Promised>>,
+}
+
+/// What pending pods take together that were planned for a node.
+#[derive(Clone, Debug, Default)]
+struct Promised {
+    amounts: Amounts,
+    pods: u32,
 }
 
 /// Follows the nodes and pods of a cluster.
 #[derive(Debug, Default)]
 pub struct Store {
     view: Snapshot,
+    /// Nodes came or went since `view.spread` was made.
+    is_rearranged: bool,
     pods: HashMap<Uid, Row>,
     free: BTreeSet<u32>,
     /// Pending pods that count where they were planned, by the time at which they stop to.
@@ -99,6 +113,11 @@ impl Snapshot {
         self.places.len()
     }
 
+    /// The smaller, the sooner is the node in this place to be taken into use.
+    pub(super) fn spread(&self, place: u32) -> u32 {
+        self.spread.get(place as usize).copied().unwrap_or(u32::MAX)
+    }
+
     /// The place of a node, by name.
     pub(super) fn place(&self, name: &str) -> Option<u32> {
         self.places.get(name).copied()
@@ -130,10 +149,50 @@ impl Snapshot {
     }
 }
 
+// === impl Slot ===
+
+impl Slot {
+    /// What is bound there, without what is pending and was planned there.
+    pub(super) fn bound(&self) -> Totals {
+        let all = self.load.totals();
+        let Some(promised) = &self.promised else { return all };
+        Totals {
+            amounts: all.amounts.less(&promised.amounts),
+            pods: all.pods.saturating_sub(promised.pods),
+            // Whoever was planned is a scan.
+            scans: all.scans.saturating_sub(promised.pods),
+            ..all
+        }
+    }
+
+    /// Whether a pending pod was planned there.
+    pub(super) fn is_promised(&self) -> bool {
+        self.promised.is_some()
+    }
+
+    fn promise(&mut self, amounts: &Amounts) {
+        let promised = Arc::make_mut(self.promised.get_or_insert_default());
+        promised.amounts.add(amounts);
+        promised.pods += 1;
+    }
+
+    /// A pod that was planned there is bound, or gone, or has waited for too long.
+    fn keep_promise(&mut self, amounts: &Amounts) {
+        let Some(promised) = &mut self.promised else { return };
+        let promised = Arc::make_mut(promised);
+        promised.amounts = promised.amounts.less(amounts);
+        promised.pods = promised.pods.saturating_sub(1);
+        if promised.pods == 0 {
+            self.promised = None;
+        }
+    }
+}
+
 // === impl Store ===
 
 impl Store {
-    /// A view of what is known at `now`. Costs as many pointers as there are chunks.
+    /// A view of what is known at `now`. Costs as many pointers as there are chunks, and when nodes came or went since the last one
+    /// a sort of them.
     pub fn snapshot(&mut self, now: jiff::Timestamp) -> Snapshot {
         let now = now.as_second();
         while let Some((_, uid)) = self.promises.first().copied().filter(|(until, _)| *until <= now) {
@@ -142,6 +201,10 @@ impl Store {
         // A clock that was set back would keep them for as long as it was set back by.
         while let Some((_, uid)) = self.promises.last().copied().filter(|(until, _)| *until > now + 2 * PROMISE) {
             self.drop_pod(uid);
+        }
+        if std::mem::take(&mut self.is_rearranged) {
+            let nodes = self.view.slots().map(|(place, node, _)| (place, node)).collect();
+            self.view.spread = Arc::new(list::spread(nodes));
         }
         self.view.clone()
     }
@@ -159,9 +222,10 @@ impl Store {
             self.labels.share(label);
         }
         self.view.karpenters += usize::from(node.is_karpenters());
-        if let Some(slot) = self.view.slot_mut(place)
-            && let Some(old) = slot.node.replace(Arc::new(node))
-        {
+        let node = Arc::new(node);
+        let old = self.view.slot_mut(place).and_then(|slot| slot.node.replace(Arc::clone(&node)));
+        self.is_rearranged |= old.as_ref().is_none_or(|old| (old.created, old.zone()) != (node.created, node.zone()));
+        if let Some(old) = old {
             self.view.karpenters -= usize::from(old.is_karpenters());
         }
     }
@@ -173,6 +237,7 @@ impl Store {
             && let Some(old) = slot.node.take()
         {
             self.view.karpenters -= usize::from(old.is_karpenters());
+            self.is_rearranged = true;
         }
         self.vacate(place);
     }
@@ -203,6 +268,9 @@ impl Store {
         }
         if let Some(slot) = self.view.slot_mut(place) {
             slot.load.add(&pod.requests, pod.part, run.as_ref());
+            if until != FOR_GOOD {
+                slot.promise(&pod.requests.amounts);
+            }
         }
         let row = Row { requests: pod.requests, run, slot: place, part: pod.part, list: self.list, until };
         self.pods.insert(pod.uid, row);
@@ -255,6 +323,7 @@ impl Store {
         const COUNTS: usize = 2 * size_of::<usize>();
         let mut nodes = self.view.chunks.capacity() * size_of::<Arc<Vec<Slot>>>()
             + self.view.places.capacity() * 8 / 7 * (size_of::<(Arc<str>, u32)>() + 1)
+            + self.view.spread.capacity() * size_of::<u32>()
             + self.labels.table();
         nodes += self.view.chunks.iter().map(|chunk| chunk.capacity() * size_of::<Slot>()).sum::<usize>();
         for slot in self.view.chunks.iter().flat_map(|chunk| chunk.iter()) {
@@ -284,6 +353,8 @@ impl Store {
             pods += row.run.as_ref().map_or(0, |_| COUNTS + size_of::<Run>() + 2 * size_of::<Arc<Run>>());
         }
         pods += self.profiles.table() + self.profiles.values.iter().map(|names| COUNTS + names.len()).sum::<usize>();
+        // One for each of them at most.
+        pods += self.promises.len() * (COUNTS + size_of::<Promised>());
         // A balanced tree is at least half full.
         pods += self.promises.len() * 2 * size_of::<(i64, Uid)>();
         (nodes, pods)
@@ -338,6 +409,9 @@ impl Store {
         self.promises.remove(&(row.until, uid));
         if let Some(slot) = self.view.slot_mut(row.slot) {
             slot.load.remove(&row.requests, row.part, row.run.as_ref());
+            if row.until != FOR_GOOD {
+                slot.keep_promise(&row.requests.amounts);
+            }
         }
         self.vacate(row.slot);
         true

@@ -118,7 +118,7 @@ fn what_was_planned_counts_as_used() {
 }
 
 #[test]
-fn the_more_nodes_there_are_the_more_rungs_weigh_the_same() {
+fn the_more_nodes_there_are_the_more_rungs_a_ladder_has() {
     let weights = |nodes: u32| {
         let mut world = World::default();
         (0..nodes).for_each(|index| world.store.apply_node(node(&format!("n{index}"), json!({}))));
@@ -126,10 +126,59 @@ fn the_more_nodes_there_are_the_more_rungs_weigh_the_same() {
         assert_eq!(ladder.rungs.len(), ladder.terms.len());
         ladder.rungs.iter().map(|rung| rung.weight).collect::<Vec<_>>()
     };
-    assert_eq!(weights(99), [100, 50, 25, 13, 6, 3, 2, 1]);
-    assert_eq!(weights(100), [100, 50, 25, 13, 13, 6, 6, 3, 3, 2, 2, 1, 1]);
-    assert_eq!(weights(1_501)[..6], [100, 50, 25, 25, 13, 13]);
+    assert_eq!(weights(100), [100, 50, 25, 13, 6, 3, 2, 1]);
+    assert_eq!(weights(101), [100, 68, 46, 32, 22, 15, 10, 7, 5, 3, 2, 1, 1]);
+    assert_eq!(weights(1_501)[..6], [100, 85, 73, 62, 53, 45]);
     assert_eq!(weights(1_501).len(), 30);
+}
+
+/// More nodes than the scheduler scores for a pod.
+fn many() -> World {
+    let mut world = World::default();
+    (0..101).for_each(|index| world.store.apply_node(node(&format!("n{index:03}"), json!({}))));
+    world
+}
+
+fn planned_for(world: &mut World, node: &str, cpu: &str) {
+    world.pods += 1;
+    let annotations = json!({"supercargo.dev/profile": "scan", "supercargo.dev/placement": node});
+    let pod = Node::from(json!({
+        "metadata": {"uid": world.pods.to_string(), "creationTimestamp": "1970-01-01T00:00:00Z", "annotations": annotations},
+        "spec": {"containers": [{"resources": {"requests": {"cpu": cpu}}}]},
+    }));
+    world.store.apply_pod(PodSeen::read(&pod, &[]).unwrap(), &world.lifetimes);
+}
+
+/// Those that it was planned for may never come.
+#[test]
+fn a_node_that_is_planned_full_and_has_room_comes_before_the_unused() {
+    let mut world = many().runs("n001", "1").runs("n002", "2").runs("n003", "2");
+    let first = names(&world.ladder(scan(json!({}))))[3].to_owned();
+    for (node, cpu) in [("n001", "3"), ("n002", "2"), ("n004", "4")] {
+        planned_for(&mut world, node, cpu);
+    }
+    let ladder = world.ladder(scan(json!({})));
+    assert_eq!(names(&ladder)[..3], ["n003", "n001", &*first], "n002 has less room, and n004 is not in use yet");
+    assert_eq!(&*ladder.reservation.node, "n003");
+    planned_for(&mut world, "n003", "2");
+    let ladder = world.ladder(scan(json!({})));
+    assert_eq!(names(&ladder)[..2], [&*first, "n001"], "the plan is made for room that nobody else has");
+    assert_eq!(&*ladder.reservation.node, &*first);
+
+    let one = Options { max_per_node: 1, ..OPTIONS };
+    let Plan::Ladder(ladder) = world.plan_with(scan(json!({})), &one) else { panic!() };
+    assert!(!names(&ladder).contains(&"n001"), "one of them is on its way there");
+}
+
+#[test]
+fn of_more_nodes_in_use_than_there_are_rungs_the_last_are_those_with_the_most_room() {
+    let mut world = many();
+    for index in 0..20 {
+        world = world.runs(&format!("n{index:03}"), &format!("{}m", 3500 - index * 100));
+    }
+    let ladder = world.ladder(scan(json!({})));
+    let expected = [0, 1, 2, 3, 4, 5, 6, 7, 8, 19, 18, 17, 16].map(|index| format!("n{index:03}"));
+    assert_eq!(names(&ladder), expected);
 }
 
 #[test]

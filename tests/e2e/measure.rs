@@ -189,7 +189,7 @@ pub async fn most_allocated(_: &ControlPlane) -> Result<()> {
     woken(&ground, 0, &ways).await?;
     println!("    mixed");
     woken(&ground, BUSY, &ways).await?;
-    for count in [200, 500] {
+    for count in [200, 500, 1000] {
         let nodes = busy_nodes(&plane, &ground.plain, count, 0, 0).await?;
         for (name, way) in ways {
             let mut used = Vec::new();

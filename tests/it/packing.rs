@@ -24,6 +24,7 @@ mod model;
 const NOW: &str = "2026-01-01T00:00:00Z";
 
 /// A cluster, a profile, and a pod that comes.
+#[derive(Clone)]
 struct Case {
     nodes: Vec<Value>,
     pods: Vec<Value>,
@@ -358,25 +359,39 @@ fn other_way(case: &Case) -> Store {
     store
 }
 
-/// A burst: all plans are reserved, and none of them overfills a node.
-fn burst(bytes: &[u8]) {
+/// A burst: all plans are reserved, and none of them overfills a node. Returns how often a node was named that is planned full.
+fn burst(bytes: &[u8], closed: usize) -> usize {
     let mut case = case(&mut Dice::new(bytes));
+    // Of many nodes the scheduler scores a part, and ladders have rungs of more kinds.
+    case.nodes.extend((0..closed).map(|index| {
+        let allocatable = json!({"cpu": "4", "memory": "16", "pods": "10"});
+        let name = format!("closed-{index}");
+        json!({"metadata": {"name": name}, "spec": {"unschedulable": true}, "status": {"allocatable": allocatable}})
+    }));
     let snapshot = store(&case.nodes, &case.pods).snapshot(now());
     let mut ledger = Ledger::default();
+    let (there, mut late) = (case.pods.len(), 0);
     for index in 0..12 {
         case.pod["metadata"]["generateName"] = json!(format!("scan-{index}-"));
         let outcome = case.mutate(Some(&snapshot), &ledger, false);
-        let Some(reservation): Option<Reservation> = outcome.reservation.clone() else { return };
+        let Some(reservation): Option<Reservation> = outcome.reservation.clone() else { break };
         let mut planned = case.stored(&outcome);
-        let node = case.nodes.iter().find(|node| node["metadata"]["name"] == *reservation.node).unwrap();
-        let running = case.running(node);
-        assert!(model::feasible(&planned, node, &running), "the {index}th on {}", reservation.node);
+        for name in rungs(&planned) {
+            let node = case.nodes.iter().find(|node| node["metadata"]["name"] == *name).unwrap();
+            let (running, now) = (case.running(node), Case { pods: case.pods[..there].to_vec(), ..case.clone() });
+            assert!(model::feasible(&planned, node, &now.running(node)), "the {index}th could not go to {name}");
+            assert!(!model::avoided(&planned, node, &running, &case.placement), "the {index}th on {name}");
+            let is_full = !model::feasible(&planned, node, &running);
+            assert!(!is_full || *name != *reservation.node, "the {index}th on {name}");
+            late += usize::from(is_full);
+        }
         // As if it ran there already, for the model; the planner knows it from the ledger alone.
         planned["spec"]["nodeName"] = json!(*reservation.node);
         planned["metadata"]["uid"] = json!(format!("planned-{index}"));
         case.pods.push(planned);
         ledger.reserve(reservation, now());
     }
+    late
 }
 
 struct Bytes(Vec<u8>);
@@ -404,7 +419,12 @@ proptest! {
 
     #[test]
     fn what_is_reserved_is_not_given_away_twice(bytes in bytes()) {
-        burst(&bytes.0);
+        assert_eq!(burst(&bytes.0, 0), 0);
+    }
+
+    #[test]
+    fn of_what_is_planned_full_only_what_has_room_is_named_and_nothing_reserved(bytes in bytes()) {
+        burst(&bytes.0, 101);
     }
 }
 
@@ -412,7 +432,7 @@ proptest! {
 #[test]
 fn the_random_clusters_are_of_every_kind() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
-    let (mut ladders, mut none, mut closed, mut full) = (0, 0, 0, 0);
+    let (mut ladders, mut none, mut closed, mut full, mut late) = (0, 0, 0, 0, 0);
     for _ in 0..300 {
         let Bytes(bytes) = bytes().new_tree(&mut runner).unwrap().current();
         let case = case(&mut Dice::new(&bytes));
@@ -422,6 +442,10 @@ fn the_random_clusters_are_of_every_kind() {
         none += usize::from(named.is_empty());
         full += usize::from(named.len() == 8);
         closed += usize::from(named.len() < case.nodes.len().min(8));
+        late += usize::from(burst(&bytes, 101) > 0);
     }
-    assert!(ladders > 150 && none > 20 && closed > 100 && full > 10, "{ladders} {none} {closed} {full}");
+    assert!(
+        ladders > 150 && none > 20 && closed > 100 && full > 10 && late > 20,
+        "{ladders} {none} {closed} {full} {late}"
+    );
 }

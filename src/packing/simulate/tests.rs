@@ -29,6 +29,16 @@ fn nodes(count: usize) -> Vec<NodeSeen> {
     (0..count).filter_map(|index| NodeSeen::read(&Node::from(node(index)))).collect()
 }
 
+/// The same, made in another order than that of the scheduler's list: as if the scheduler had started after them.
+fn scrambled(count: usize, seed: u64) -> Vec<NodeSeen> {
+    let mut chance = Chance(seed);
+    let mut nodes = nodes(count);
+    for node in &mut nodes {
+        node.created = chance.below(1 << 30).cast_signed();
+    }
+    nodes
+}
+
 /// 200 to 1000 millicores, half a gibibyte to two.
 fn jobs(chance: &mut Chance, count: usize) -> Vec<Job> {
     let job = |index: usize| {
@@ -122,6 +132,16 @@ fn scale_case(setting: Setting, count: usize, seed: u64) -> usize {
     run(&nodes, &[], &jobs, &Lifetimes::default(), setting).used
 }
 
+/// The same with nodes of any kind, for seeds of which the bound is 61 in the mean.
+fn used(nodes: &[NodeSeen], setting: Setting, seed: u64) -> usize {
+    run(nodes, &[], &jobs(&mut Chance(seed), 400), &Lifetimes::default(), setting).used
+}
+
+/// The sum of three seeds, over a bound of 183 or so.
+fn three(count: usize, setting: Setting) -> usize {
+    [1, 3, 4].map(|seed| scale_case(setting, count, seed)).iter().sum()
+}
+
 const PLAIN: Setting = setting(Way::Plain, Scoring::LeastAllocated);
 const AFFINITY: Setting = setting(Way::Affinity, Scoring::LeastAllocated);
 const HINT: Setting = setting(Way::Hint, Scoring::LeastAllocated);
@@ -147,21 +167,52 @@ fn the_model_repeats_what_the_real_scheduler_did_on_many_nodes() {
     {
         assert!(affinity.contains(&scale_case(AFFINITY, count, 1)), "{count}");
         assert!(hint.contains(&scale_case(HINT, count, 1)), "{count}");
-        assert!(scale_case(LADDER, count, 1) <= 65, "{count}");
+        assert!(scale_case(LADDER, count, 1) <= 63, "{count}");
         let [both, most] = [BOTH, MOST].map(|setting| scale_case(setting, count, 1));
-        // Of 1,000 nodes 13 rungs cost one more than eight did: the goal, no worse, is missed there (docs/packing.md).
-        let worse = if count == 1000 { 2 } else { 1 };
-        assert!(both <= most + worse, "MostAllocated with the ladder, {count}: {both}, {most}");
+        assert!(both <= most, "MostAllocated with the ladder, {count}: {both}, {most}");
+    }
+}
+
+/// Beyond what three seeds tell apart: two nodes of 190.
+#[test]
+fn with_most_allocated_the_ladder_makes_it_no_worse_however_many_pods_wait() {
+    for count in [100, 200, 500, 1000] {
+        let most = three(count, MOST);
+        for lead in [1, 60, 120] {
+            let both = three(count, Setting { lead, ..BOTH });
+            assert!(both <= most + 2, "{count} nodes, {lead} wait: {both}, {most}");
+        }
     }
 }
 
 /// A burst is planned long before its first pod is placed: what lands beside its rung takes the room planned for others.
 #[test]
 fn a_ladder_holds_however_many_pods_wait() {
-    // Sums of three seeds over a bound of 183 or so. With eight rungs: 194, 202, 197, 225, 356; now 190, 191, 195, 193, 217.
-    for (count, lead, most) in [(200, 120, 193), (500, 60, 197), (500, 120, 196), (1000, 120, 200), (3000, 120, 225)] {
-        let used = [1, 3, 4].map(|seed| scale_case(Setting { lead, ..LADDER }, count, seed)).iter().sum::<usize>();
+    // With eight rungs: 194, 202, 197, 225, 356; with unused nodes in any order, and none that are planned full: 190, 191, 195, 193,
+    // 217; now 188, 188, 189, 189, 194.
+    for (count, lead, most) in [(200, 120, 190), (500, 60, 190), (500, 120, 191), (1000, 120, 191), (3000, 120, 197)] {
+        let used = three(count, Setting { lead, ..LADDER });
         assert!(used <= most, "{count} nodes, {lead} wait: {used}");
+    }
+}
+
+/// The order in which unused nodes are named is made for the scheduler's list, which is guessed.
+#[test]
+fn a_ladder_holds_where_the_schedulers_list_is_another_one() {
+    for (count, lead, most) in [(200, 120, 384), (500, 60, 388), (1000, 20, 389), (3000, 120, 415)] {
+        let used = (1..=6).map(|seed| used(&scrambled(count, seed), Setting { lead, ..LADDER }, seed)).sum::<usize>();
+        assert!(used <= most, "{count} nodes, {lead} wait: {used} over a bound of 366 or so");
+    }
+}
+
+/// Where hundreds of nodes are in use, those that fit best are full by the time.
+#[test]
+fn a_burst_finds_room_among_hundreds_of_nodes_in_use() {
+    let (nodes, mut chance) = (nodes(1000), Chance(1));
+    let (running, jobs) = (services(&mut chance, 400), jobs(&mut chance, 1200));
+    for (lead, most) in [(20, 10), (60, 25), (120, 28)] {
+        let woken = run(&nodes, &running, &jobs, &Lifetimes::default(), Setting { lead, ..LADDER }).woken;
+        assert!(woken <= most, "{lead} wait: {woken}");
     }
 }
 
@@ -219,7 +270,7 @@ fn pods_that_wait_are_placed_as_if_each_were_tried_again_and_again() {
     for (setting, many, all) in [
         (PLAIN, (78, 0, 0x56eb_f953_cae2_e83d), (0, 228_759_088, 0x5b36_5b09_d200_bb80)),
         (AFFINITY, (25, 20_851, 0x0240_97e2_f10f_c0a7), (0, 230_643_618, 0x4d4f_40f1_8c4f_d79a)),
-        (LADDER, (32, 20_851, 0x3e46_5a66_cb76_4c1a), (0, 232_050_785, 0x8bfe_5bc8_6236_96b1)),
+        (LADDER, (32, 20_851, 0xdcc4_f12c_4b9d_b853), (0, 232_050_785, 0xc99e_f23c_5c5c_c434)),
         (MOST, (51, 20_851, 0xaaa3_0bcc_fb41_e9d0), (0, 232_050_785, 0x13fd_90ef_5411_84b2)),
     ] {
         assert_eq!((outcome(setting, 240.0, 20), outcome(setting, 900.0, 150)), (many, all), "{setting:?}");
@@ -269,6 +320,28 @@ fn absurd_times_and_amounts_wrap_nowhere() {
     assert_eq!((report.node_millis, report.pending), (u64::MAX, 0));
     let many = equal(3, "1e30", u64::MAX);
     assert_eq!(fluid(&nodes(1), &[], &many), None);
+}
+
+/// `cargo test --release --lib simulate -- --ignored --nocapture`
+#[test]
+#[ignore = "prints a table, for minutes"]
+fn by_how_many_wait() {
+    const SEEDS: u64 = 20;
+    let row = |name: &str, setting, nodes: &dyn Fn(u64) -> Vec<NodeSeen>| {
+        let mean = |lead| {
+            let used = |seed| used(&nodes(seed), Setting { lead, ..setting }, seed);
+            (1..=SEEDS).map(used).sum::<usize>() as f64 / SEEDS as f64
+        };
+        println!("    {name}: {:.1?}", [1, 20, 60, 120, 200, 400].map(mean));
+    };
+    for count in [100, 150, 200, 500, 750, 1000, 1500, 3000, 5000] {
+        println!("{count} nodes");
+        row("MostAllocated", MOST, &|_| nodes(count));
+        for (name, setting) in [("ladder", LADDER), ("both", BOTH)] {
+            row(name, setting, &|_| nodes(count));
+            row(&format!("{name}, lists in any order"), setting, &|seed| scrambled(count, seed));
+        }
+    }
 }
 
 /// `cargo test --release --lib simulate -- --ignored --nocapture`
