@@ -4,6 +4,7 @@
 //! replaces, so nothing that the author wrote can be lost through it. Whether an addition is wanted is decided in mutators/.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use json_patch::{AddOperation, PatchOperation};
 use serde::ser::{Error as _, Serialize, Serializer};
@@ -13,7 +14,7 @@ use crate::tree::writer::{separate, write_part, write_token};
 use crate::tree::{Map, Node, ReadError, Tokens, escape, index, tokens};
 
 /// An RFC 6902 patch that has no operation but "add".
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Patch {
     /// The operations as they go over the wire, with commas between.
     operations: String,
@@ -119,6 +120,13 @@ impl Patch {
         text.push_str("\",\"value\":");
         value.write(text);
         text.push('}');
+    }
+}
+
+/// Their number only: values must not reach a log.
+impl fmt::Debug for Patch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} operations", self.len)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The envelope: an `admission.k8s.io/v1` AdmissionReview in, its answer out.
 //!
-//! Reading borrows from the body. The object is read in the same pass; the old one stays text until somebody asks for it. The
+//! Reading borrows from the body. Both objects are read in the same pass; one that is too large for a tree stays text. The
 //! answer's patch is base64 text, the uid is echoed. Knows the wire only; what is answered is decided in engine.rs.
 
 use std::borrow::Cow;
@@ -44,7 +44,7 @@ pub struct Request<'a> {
     pub old_object: Body<'a>,
 }
 
-/// An object that may not have been read yet.
+/// An object; text where it is too large for a tree, or the envelope is odd.
 #[derive(Clone, Debug, Default)]
 pub enum Body<'a> {
     /// There is none, as at CREATE for the old one.
@@ -222,9 +222,9 @@ impl<'a> WireRequest<'a> {
             "operation" => once(&mut operation, Operation::of(reader.string()?).ok_or(Unreadable)?),
             "userInfo" => once(&mut user_info, WireUser::read(reader)?),
             "object" if reader.null()? => once(&mut object, Body::Absent),
-            "object" => once(&mut object, Body::Tree(reader.value(Keep::Unmanaged)?)),
+            "object" => once(&mut object, Body::read(reader)?),
             "oldObject" if reader.null()? => once(&mut old_object, Body::Absent),
-            "oldObject" => once(&mut old_object, Body::Tree(reader.value(Keep::Unmanaged)?)),
+            "oldObject" => once(&mut old_object, Body::read(reader)?),
             "dryRun" => once(&mut dry_run, reader.bool()?),
             _ => reader.skip().map(drop),
         })?;
@@ -263,6 +263,12 @@ impl<'a> WireUser<'a> {
             _ => reader.skip().map(drop),
         })?;
         Ok(WireUser { username: username.unwrap_or_default() })
+    }
+}
+
+impl<'a> Body<'a> {
+    fn read(reader: &mut Reader<'a>) -> Result<Self, Unreadable> {
+        Ok(reader.value_or_text(Keep::Unmanaged)?.map_or_else(Body::Raw, Body::Tree))
     }
 }
 
@@ -413,6 +419,17 @@ mod tests {
         assert_eq!((&*request.namespace, &*request.username, request.dry_run), ("shop", "ann", true));
         assert!(matches!(request.object, Body::Tree(tree) if tree == Node::read(r#"{"spec": 1}"#).unwrap()));
         assert!(matches!(request.old_object, Body::Absent));
+    }
+
+    #[test]
+    fn an_object_that_is_too_large_for_a_tree_stays_text_and_the_other_one_is_read() {
+        let large = format!("[{}0]", "0,".repeat(500_000));
+        let text = REVIEW.replace("null", &large);
+        let arena = Arena::default();
+        let request = read(text.as_bytes(), &arena).unwrap();
+        assert!(matches!(request.object, Body::Tree(_)));
+        assert!(matches!(request.old_object, Body::Raw(text) if text == large));
+        assert!(request.dry_run, "what comes after it is read, too");
     }
 
     #[test]

@@ -30,6 +30,9 @@ const FEW: usize = 4;
 const LEAST: usize = 16 << 10;
 const MOST: usize = 64 << 10;
 
+/// What an arena has beside the room that was asked for, rounded up.
+const PAGE: usize = 4 << 10;
+
 /// The memory of trees that are read for one purpose, such as a review: freed at once, not list by list.
 #[derive(Debug, Default)]
 pub struct Arena(bumpalo::Bump);
@@ -37,7 +40,7 @@ pub struct Arena(bumpalo::Bump);
 impl Arena {
     /// Room for the tree of a text of so many bytes, as most are; more is found when it is needed.
     pub fn for_text(bytes: usize) -> Self {
-        Arena(bumpalo::Bump::with_capacity((3 * bytes).clamp(LEAST, MOST)))
+        Arena(bumpalo::Bump::with_capacity((3 * bytes).clamp(LEAST, MOST - PAGE)))
     }
 
     /// The same memory for the next text; what grew large gives it back.
@@ -130,5 +133,21 @@ impl<T> Items<'_, T> {
     /// Whether they are the very same, which is quicker told than whether they are equal.
     pub(super) fn is(&self, other: &Self) -> bool {
         std::ptr::eq(&raw const **self, &raw const **other)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_arena_is_kept_unless_it_had_to_grow() {
+        for bytes in [0, 4 << 10, MOST / 3, MOST, 8 * MOST] {
+            let arena = Arena::for_text(bytes);
+            assert!(arena.cleared().is_some(), "{bytes}");
+        }
+        let arena = Arena::for_text(MOST);
+        arena.text(2 * MOST);
+        assert!(arena.cleared().is_none());
     }
 }
