@@ -105,7 +105,8 @@ impl Server {
             Arc::clone(&metrics),
             options.load,
         );
-        let workers = workers::Workers::start(options.workers).context("cannot start the worker threads")?;
+        let (workers, worker_ended) =
+            workers::Workers::start(options.workers).context("cannot start the worker threads")?;
         let workers = Arc::new(workers);
         let webhook = accept::Acceptor {
             listener: webhook_listener,
@@ -134,6 +135,7 @@ impl Server {
 
         let mut tasks = lifecycle::Tasks::default();
         tasks.spawn("certificates", tls.watch(seen));
+        tasks.spawn("worker", worker_ended);
         tasks.spawn("webhook", webhook.run());
         tasks.spawn("http", http.run());
         let drain = options.drain;

@@ -199,8 +199,10 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     // Half of the cores stay with the small ones. What one large review costs is bounded (tree.rs, secrets/), so that on two
     // cores one at a time is enough, and the others wait for milliseconds.
     let large = (cores / 2).max(1);
-    // Accepts, and keeps facts up to date; reviews have threads of their own (server/workers.rs).
-    let runtime = tokio::runtime::Builder::new_current_thread()
+    // Accepts, answers probes, and keeps facts up to date; reviews have threads of their own (server/workers.rs). Two, as reading a page of a
+    // cluster's pods takes tens of milliseconds, and who asks for a namespace or a probe does not wait for that.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
         // Large reviews, the certificate files, and name look-ups of the cluster's client.
         .max_blocking_threads(large + 4)
         .thread_keep_alive(Duration::from_secs(10))
@@ -231,7 +233,7 @@ async fn serve(arguments: Arguments, workers: usize, large: usize) -> anyhow::Re
     let (facts, watches) = facts(&arguments, &policies, &mut readiness).await?;
     let decider = Decider { judge, policies, facts };
     let mut options = options(arguments, workers, large);
-    fit(&mut options.limits, open_files::raise());
+    fit(&mut options.limits, workers, open_files::raise());
     let mut server = Server::bind(options, decider, readiness).await?;
     for (name, start) in watches {
         let watch = start(server.metrics());
@@ -241,8 +243,8 @@ async fn serve(arguments: Arguments, workers: usize, large: usize) -> anyhow::Re
 }
 
 /// No more connections than the process may have files.
-fn fit(limits: &mut Limits, files: Option<u64>) {
-    let connections = open_files::fitting(limits.connections, files);
+fn fit(limits: &mut Limits, workers: usize, files: Option<u64>) {
+    let connections = open_files::fitting(limits.connections, workers, files);
     if connections < limits.connections {
         tracing::warn!(
             connections,

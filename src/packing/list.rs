@@ -3,7 +3,7 @@
 //! With more than 100 nodes to choose from the scheduler looks for each pod at a stretch of its list (42 % of 1,000 nodes, 10 % of
 //! 5,000), and for the next pod at the next one. A pod can follow us only where its stretch holds a node that we named and that has
 //! room. So nodes had better be taken into use at even distances: in the model 400 pods, sixty of them planned ahead, take 63 of 1,000
-//! nodes and 69 of 5,000 so, and 64 and 107 where the list is another one (docs/packing.md).
+//! nodes and 69 of 5,000 so, and 64 and 99 where the list is another one (docs/packing.md).
 //!
 //! The list (nodeTree of the scheduler's cache) has one node of each zone by turns, in a zone in the order in which they came. Nodes
 //! that are made while the scheduler runs come as they are made. Those that were there before came by name up to Kubernetes 1.34; from

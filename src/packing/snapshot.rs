@@ -51,6 +51,8 @@ pub struct Slot {
 struct Promised {
     amounts: Amounts,
     pods: u32,
+    /// How many of them are scans; nearly always all.
+    scans: u32,
 }
 
 /// Follows the nodes and pods of a cluster.
@@ -152,16 +154,16 @@ impl Snapshot {
 // === impl Slot ===
 
 impl Slot {
-    /// What is bound there, without what is pending and was planned there.
+    /// What is bound there, without what is pending and was planned there; but for `ends`, which is when all of it would end.
     pub(super) fn bound(&self) -> Totals {
         let all = self.load.totals();
         let Some(promised) = &self.promised else { return all };
         Totals {
             amounts: all.amounts.less(&promised.amounts),
             pods: all.pods.saturating_sub(promised.pods),
-            // Whoever was planned is a scan.
-            scans: all.scans.saturating_sub(promised.pods),
-            ..all
+            scans: all.scans.saturating_sub(promised.scans),
+            others: all.others.saturating_sub(promised.pods.saturating_sub(promised.scans)),
+            ends: all.ends,
         }
     }
 
@@ -170,18 +172,20 @@ impl Slot {
         self.promised.is_some()
     }
 
-    fn promise(&mut self, amounts: &Amounts) {
+    fn promise(&mut self, amounts: &Amounts, part: Part) {
         let promised = Arc::make_mut(self.promised.get_or_insert_default());
         promised.amounts.add(amounts);
         promised.pods += 1;
+        promised.scans += u32::from(part == Part::Scan);
     }
 
     /// A pod that was planned there is bound, or gone, or has waited for too long.
-    fn keep_promise(&mut self, amounts: &Amounts) {
+    fn keep_promise(&mut self, amounts: &Amounts, part: Part) {
         let Some(promised) = &mut self.promised else { return };
         let promised = Arc::make_mut(promised);
         promised.amounts = promised.amounts.less(amounts);
         promised.pods = promised.pods.saturating_sub(1);
+        promised.scans = promised.scans.saturating_sub(u32::from(part == Part::Scan));
         if promised.pods == 0 {
             self.promised = None;
         }
@@ -269,7 +273,7 @@ impl Store {
         if let Some(slot) = self.view.slot_mut(place) {
             slot.load.add(&pod.requests, pod.part, run.as_ref());
             if until != FOR_GOOD {
-                slot.promise(&pod.requests.amounts);
+                slot.promise(&pod.requests.amounts, pod.part);
             }
         }
         let row = Row { requests: pod.requests, run, slot: place, part: pod.part, list: self.list, until };
@@ -410,7 +414,7 @@ impl Store {
         if let Some(slot) = self.view.slot_mut(row.slot) {
             slot.load.remove(&row.requests, row.part, row.run.as_ref());
             if row.until != FOR_GOOD {
-                slot.keep_promise(&row.requests.amounts);
+                slot.keep_promise(&row.requests.amounts, row.part);
             }
         }
         self.vacate(row.slot);

@@ -188,15 +188,21 @@ impl<R: Respond> Conversation<R> {
         let asked = AtomicBool::new(false);
         let mut others =
             pin!(Seldom::new(others(&activity, self.limits, &mut self.phase, self.leave.as_mut(), &asked)));
+        let mut is_told = false;
         let has_ended = std::future::poll_fn(|context| {
+            // First, as a request may have come that is better answered than dropped. Errors are the client's: it went away, or spoke something
+            // else than HTTP and was told so.
+            if connection.as_mut().poll(context).is_ready() {
+                return Poll::Ready(true);
+            }
             if others.as_mut().poll(context).is_ready() {
                 return Poll::Ready(false);
             }
-            if asked.load(Ordering::Relaxed) {
-                // What is being answered is finished; asking again changes nothing.
-                connection.as_mut().graceful_shutdown();
+            if !asked.load(Ordering::Relaxed) || std::mem::replace(&mut is_told, true) {
+                return Poll::Pending;
             }
-            // Errors are the client's: it went away, or spoke something else than HTTP and was told so.
+            // What is being answered is finished.
+            connection.as_mut().graceful_shutdown();
             connection.as_mut().poll(context).map(|_| true)
         });
         if !has_ended.await {

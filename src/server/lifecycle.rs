@@ -163,7 +163,7 @@ mod tests {
         let connections = Connections::new(Limits::default(), Arc::default());
         let ((phase, _), (http, _)) = (watch::channel(Phase::Serving), watch::channel(Phase::Serving));
         let (tasks, readiness) = (Tasks::default(), Arc::default());
-        let workers = Arc::new(Workers::start(1).unwrap());
+        let workers = Arc::new(Workers::start(1).unwrap().0);
         Lifecycle { tasks, phase, _http: http, readiness, connections, _workers: workers, drain }
     }
 

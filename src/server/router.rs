@@ -16,7 +16,7 @@ use super::health::{Health, no_such_path, only_get};
 use super::webhook::{Door, Webhook};
 
 /// What the API server asks. Whatever is wrong with a request is answered as a `v1/Status`, a wrong path and method included; so this is no more
-/// than two paths, and a router would cost a review more than finding its way does (docs/performance.md).
+/// than two paths, and a router would cost a review more than finding its way does.
 impl Respond for Arc<Webhook> {
     type Body = Full<Bytes>;
 

@@ -1,8 +1,9 @@
 //! The threads that hold the webhook's connections: each has a runtime of its own, and a connection stays where it was put.
 //!
 //! In one runtime for all threads a connection wakes up on whichever is free, and what one core has in its caches is fetched by the other: a
-//! tenth of the CPU of a review and more (docs/performance.md). The price: who shares a thread with a review of 256 KiB waits for it, less than
-//! a millisecond. Whatever takes longer is nothing for these threads.
+//! tenth of the CPU of a review and more. The price: who shares a thread with a review of 256 KiB waits for it, less than a millisecond, and
+//! connections are spread by their number, so that of many the few that have all to do may be on one thread. Whatever takes longer is nothing
+//! for these threads.
 
 use std::io;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use std::thread;
 
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Handle};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 /// Some threads. They end when this is dropped, and with them what they hold.
 pub(super) struct Workers(Vec<Worker>);
@@ -23,13 +24,20 @@ struct Worker {
     _until: oneshot::Sender<()>,
 }
 
+/// Says that its thread has ended, whatever ended it.
+struct Farewell(mpsc::UnboundedSender<()>);
+
 /// Counts a connection while it is held.
 struct Place(Arc<AtomicUsize>);
 
 impl Workers {
-    /// Starts so many threads, one at least.
-    pub fn start(count: usize) -> io::Result<Workers> {
-        (0..count.max(1)).map(|_| Worker::start()).collect::<io::Result<_>>().map(Workers)
+    /// Starts so many threads, one at least. The future resolves when one of them has ended, which is an accident while they are wanted: nobody
+    /// would answer its connections.
+    pub fn start(count: usize) -> io::Result<(Workers, impl Future<Output = ()> + Send + use<>)> {
+        let (farewell, mut farewells) = mpsc::unbounded_channel();
+        let workers =
+            (0..count.max(1)).map(|_| Worker::start(Farewell(farewell.clone()))).collect::<io::Result<_>>()?;
+        Ok((Workers(workers), async move { farewells.recv().await.unwrap_or_default() }))
     }
 
     /// Has a connection held by the thread that holds the fewest. One that cannot be handed over is closed.
@@ -54,14 +62,21 @@ impl Workers {
 }
 
 impl Worker {
-    fn start() -> io::Result<Worker> {
+    fn start(farewell: Farewell) -> io::Result<Worker> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
         let (until, dropped) = oneshot::channel::<()>();
         thread::Builder::new().name("worker".to_owned()).spawn(move || {
+            let _farewell = farewell;
             let _ = runtime.block_on(dropped);
         })?;
         Ok(Worker { runtime: handle, holds: Arc::default(), _until: until })
+    }
+}
+
+impl Drop for Farewell {
+    fn drop(&mut self) {
+        let _ = self.0.send(());
     }
 }
 
@@ -82,14 +97,13 @@ impl Drop for Place {
 mod tests {
     use tokio::io::AsyncReadExt;
     use tokio::net::TcpListener;
-    use tokio::sync::mpsc;
 
     use super::*;
 
     #[tokio::test]
     async fn connections_are_spread_and_stay_where_they_are() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let workers = Workers::start(2).unwrap();
+        let (workers, ended) = Workers::start(2).unwrap();
         let (sender, mut threads) = mpsc::unbounded_channel();
         let (mut clients, mut places) = (Vec::new(), Vec::new());
         for _ in 0..4 {
@@ -114,5 +128,6 @@ mod tests {
         // They end with their threads.
         drop((workers, sender));
         while threads.recv().await.is_some() {}
+        ended.await;
     }
 }

@@ -1,4 +1,5 @@
-//! An event as a line of text: when, how grave, what, and its fields, as tracing-subscriber's own format has it.
+//! An event as a line of text: when, how grave, what, and its fields, as tracing-subscriber's own format has it, and with control characters
+//! escaped in every value, not in the message alone: what is quoted from elsewhere must not steer the terminal of who reads it.
 //!
 //! A review is a line, and with that format it cost a twentieth of a pod's CPU: each value went through a chain of formatters. Here what needs no
 //! escape is copied as it stands, and the second is put into words once.
@@ -31,12 +32,17 @@ where
         let level = *event.metadata().level();
         let (grave, plain) = if out.has_ansi_escapes() { (colour(level), "\u{1b}[0m") } else { ("", "") };
         write!(out, " {grave}{:>5}{plain} ", level.as_str())?;
+        let mut is_bare = true;
         for span in context.event_scope().into_iter().flat_map(Scope::from_root) {
+            is_bare = false;
             out.write_str(span.name())?;
             if let Some(fields) = span.extensions().get::<FormattedFields<N>>().filter(|fields| !fields.is_empty()) {
                 write!(out, "{{{fields}}}")?;
             }
-            out.write_str(": ")?;
+            out.write_char(':')?;
+        }
+        if !is_bare {
+            out.write_char(' ')?;
         }
         let mut fields = Fields { out: &mut out, is_first: true, outcome: Ok(()) };
         event.record(&mut fields);
@@ -117,7 +123,24 @@ impl<W: Write> Visit for Fields<'_, W> {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.put(field, |out| write!(out, "{value:?}"));
+        self.put(field, |out| write!(Harmless(out), "{value:?}"));
+    }
+}
+
+/// Escapes control characters but for those that end a line, which is seen to where lines are gathered ([`super::lines`]).
+struct Harmless<'o, W>(&'o mut W);
+
+impl<W: Write> Write for Harmless<'_, W> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let harmful = |character: char| character.is_control() && !matches!(character, '\t' | '\n' | '\r');
+        if !text.contains(harmful) {
+            return self.0.write_str(text);
+        }
+        text.chars().try_for_each(|character| match u32::from(character) {
+            _ if !harmful(character) => self.0.write_char(character),
+            code @ ..0x80 => write!(self.0, "\\x{code:02x}"),
+            code => write!(self.0, "\\u{{{code:x}}}"),
+        })
     }
 }
 
@@ -171,12 +194,27 @@ mod tests {
             tracing::info!(webhook = %"mutate", uid = "u-1", name, dry_run = false, microseconds = 17_u64, "review");
             tracing::error!(reason = ?Some("x"), "two {}: {}", "words", 1);
             tracing::warn!(share = 0.5, less = -3, "careful");
+            tracing::warn!("quoted: {}", "\u{1b}[2J\u{7}\u{9b}\u{7f}\tä");
             let span = tracing::debug_span!("review", webhook = %"validate", uid = name);
             span.in_scope(|| tracing::debug!("inside"));
-            tracing::debug_span!("bare").in_scope(|| tracing::trace!(lines = 3));
+            tracing::debug_span!("bare").in_scope(|| {
+                tracing::trace!(lines = 3);
+                tracing::debug_span!("inner", of = 2).in_scope(|| tracing::info!("deeper"));
+            });
         });
         assert_eq!(ours.lines(), theirs.lines());
-        assert_eq!(ours.lines().len(), 5);
+        assert_eq!(ours.lines().len(), 7);
+    }
+
+    #[test]
+    fn no_value_steers_a_terminal() {
+        let lines = Kept::default();
+        let layer = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(lines.clone()).event_format(Line);
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+            let text = "\u{1b}]0;x\u{0}\u{9c}";
+            tracing::warn!(reason = %text, "{text}");
+        });
+        assert_eq!(lines.lines(), [r" WARN \x1b]0;x\x00\u{9c} reason=\x1b]0;x\x00\u{9c}"]);
     }
 
     #[test]
