@@ -199,10 +199,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     // Half of the cores stay with the small ones. What one large review costs is bounded (tree.rs, secrets/), so that on two
     // cores one at a time is enough, and the others wait for milliseconds.
     let large = (cores / 2).max(1);
-    // Accepts, answers probes, and keeps facts up to date; reviews have threads of their own (server/workers.rs). Two, as reading a page of a
-    // cluster's pods takes tens of milliseconds, and who asks for a namespace or a probe does not wait for that.
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+    let runtime = threads(&arguments)
         // Large reviews, the certificate files, and name look-ups of the cluster's client.
         .max_blocking_threads(large + 4)
         .thread_keep_alive(Duration::from_secs(10))
@@ -214,6 +211,20 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     // What is still running (a large review past its deadline) is nobody's any more.
     runtime.shutdown_background();
     Ok(ExitCode::SUCCESS)
+}
+
+/// For what accepts, answers probes, and keeps facts up to date; reviews have threads of their own (server/workers.rs).
+fn threads(arguments: &Arguments) -> tokio::runtime::Builder {
+    #[cfg(feature = "cluster")]
+    if arguments.cluster {
+        // Reading a page of a cluster's pods takes tens of milliseconds: who asks for a probe or a namespace is served by the other thread.
+        let mut two = tokio::runtime::Builder::new_multi_thread();
+        two.worker_threads(2);
+        return two;
+    }
+    let _ = arguments;
+    // Nothing else there takes long.
+    tokio::runtime::Builder::new_current_thread()
 }
 
 async fn serve(arguments: Arguments, workers: usize, large: usize) -> anyhow::Result<()> {
