@@ -115,18 +115,14 @@ impl Automaton {
     /// Walks through texts of one length until a pattern ends in any of them, or to their end; how far that was.
     #[inline(never)]
     fn walk_together(&self, [a, b, c, d]: [&[u8]; LANES], states: &mut [u32; LANES]) -> usize {
-        let (next, kinds, first_end) = (&*self.next, &self.kinds, self.first_end);
-        let step = |state: u32, byte: u8| {
-            let at = state as usize + usize::from(kinds[usize::from(byte)]);
-            next.get(at).copied().unwrap_or_default()
-        };
         let [mut in_a, mut in_b, mut in_c, mut in_d] = *states;
         let mut steps = 0;
         for ((a, b), (c, d)) in a.iter().zip(b).zip(c.iter().zip(d)) {
-            (in_a, in_b, in_c, in_d) = (step(in_a, *a), step(in_b, *b), step(in_c, *c), step(in_d, *d));
+            (in_a, in_b, in_c, in_d) =
+                (self.step(in_a, *a), self.step(in_b, *b), self.step(in_c, *c), self.step(in_d, *d));
             steps += 1;
             // One look at all four, as a pattern seldom ends.
-            if in_a | in_b | in_c | in_d >= first_end {
+            if in_a | in_b | in_c | in_d >= self.first_end {
                 break;
             }
         }

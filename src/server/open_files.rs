@@ -8,7 +8,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 /// What is not a connection of the webhook: the plain listener, the log, the cluster's watches, files that are read.
 const OTHERS: u64 = 128;
 
-/// What the runtime of a worker thread has open (four, of tokio 1.48), and one more.
+/// What the runtime of a worker thread has open (four, of tokio 1.54), and one more.
 const WORKER: usize = 5;
 
 /// Raises the soft limit to the hard one; says what it is then, unless there is none.

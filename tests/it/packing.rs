@@ -24,7 +24,6 @@ mod model;
 const NOW: &str = "2026-01-01T00:00:00Z";
 
 /// A cluster, a profile, and a pod that comes.
-#[derive(Clone)]
 struct Case {
     nodes: Vec<Value>,
     pods: Vec<Value>,
@@ -231,9 +230,13 @@ impl Case {
     }
 
     fn running(&self, node: &Value) -> Vec<&Value> {
-        let here = |pod: &&Value| pod["spec"]["nodeName"] == node["metadata"]["name"] && model::counts(pod);
-        self.pods.iter().filter(here).collect()
+        running(&self.pods, node)
     }
+}
+
+fn running<'p>(pods: &'p [Value], node: &Value) -> Vec<&'p Value> {
+    let here = |pod: &&Value| pod["spec"]["nodeName"] == node["metadata"]["name"] && model::counts(pod);
+    pods.iter().filter(here).collect()
 }
 
 /// The nodes that a pod's preferred terms name, the heaviest first.
@@ -376,14 +379,15 @@ fn burst(bytes: &[u8], closed: usize) -> usize {
         let outcome = case.mutate(Some(&snapshot), &ledger, false);
         let Some(reservation): Option<Reservation> = outcome.reservation.clone() else { break };
         let mut planned = case.stored(&outcome);
+        let node = |name: &str| case.nodes.iter().find(|node| node["metadata"]["name"] == name).unwrap();
+        let reserved = node(&reservation.node);
+        assert!(model::feasible(&planned, reserved, &case.running(reserved)), "the {index}th on {}", reservation.node);
         for name in rungs(&planned) {
-            let node = case.nodes.iter().find(|node| node["metadata"]["name"] == *name).unwrap();
-            let (running, now) = (case.running(node), Case { pods: case.pods[..there].to_vec(), ..case.clone() });
-            assert!(model::feasible(&planned, node, &now.running(node)), "the {index}th could not go to {name}");
-            assert!(!model::avoided(&planned, node, &running, &case.placement), "the {index}th on {name}");
-            let is_full = !model::feasible(&planned, node, &running);
-            assert!(!is_full || *name != *reservation.node, "the {index}th on {name}");
-            late += usize::from(is_full);
+            let (node, all) = (node(&name), case.running(node(&name)));
+            let now = running(&case.pods[..there], node);
+            assert!(model::feasible(&planned, node, &now), "the {index}th could not go to {name}");
+            assert!(!model::avoided(&planned, node, &all, &case.placement), "the {index}th on {name}");
+            late += usize::from(!model::feasible(&planned, node, &all));
         }
         // As if it ran there already, for the model; the planner knows it from the ledger alone.
         planned["spec"]["nodeName"] = json!(*reservation.node);

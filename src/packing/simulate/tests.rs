@@ -129,7 +129,7 @@ fn mixed_case(setting: Setting) -> (usize, usize) {
 fn scale_case(setting: Setting, count: usize, seed: u64) -> usize {
     let (nodes, jobs) = (nodes(count), jobs(&mut Chance(seed), 400));
     assert!((60..=62).contains(&bound(&nodes, &[], &jobs).unwrap()));
-    run(&nodes, &[], &jobs, &Lifetimes::default(), setting).used
+    used(&nodes, setting, seed)
 }
 
 /// The same with nodes of any kind, for seeds of which the bound is 61 in the mean.
