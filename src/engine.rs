@@ -331,11 +331,12 @@ fn not_applied(profiles: &Combined<'_>, reason: &str) -> String {
 #[cfg(feature = "sabotage")]
 #[allow(clippy::panic)]
 fn sabotage(pod: &Pod<'_>, editor: &mut Editor<'_>) {
+    use crate::tree::Path;
     match pod.annotation("sabotage.supercargo.dev/mutator") {
         Some("wrong") => {
             let limits = serde_json::json!({"name": "sabotage", "mountPath": "/sabotage"});
             // A mount without its volume: the API server would refuse the pod for it.
-            let _ = editor.append("/spec/containers/0/volumeMounts", limits);
+            let _ = editor.append(&Path::at("/spec/containers").index(0).key("volumeMounts"), limits);
         }
         Some("panic") => panic!("sabotaged"),
         _ => {}

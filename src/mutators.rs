@@ -10,7 +10,7 @@ use crate::finding::Objection;
 use crate::packing::{Packed, Reservation, View};
 use crate::patch::{EditError, Editor};
 use crate::policy::Profile;
-use crate::tree::Node;
+use crate::tree::{Node, Path, Step};
 use crate::workload::{MOST_ANNOTATION_BYTES, PROFILE_ANNOTATION, Pod};
 
 mod combine;
@@ -30,6 +30,17 @@ const MUTATORS: [Mutator; 4] = [
     ("volumes", volumes::apply),
     ("placement", placement::apply),
 ];
+
+/// Their names.
+pub const NAMES: [&str; MUTATORS.len()] = {
+    let mut names = [""; MUTATORS.len()];
+    let mut at = 0;
+    while at < names.len() {
+        names[at] = MUTATORS[at].0;
+        at += 1;
+    }
+    names
+};
 
 /// Those that object, in the same order: they look at nothing that the others add.
 const OBJECTING: [Apply; 2] = [labels::apply, volumes::apply];
@@ -178,9 +189,9 @@ impl<'t> Stowing<'_, 't> {
         Pod::new(self.at, self.editor.tree().pointer(self.at).unwrap_or(&Node::Null))
     }
 
-    /// The pointer of something in the pod.
-    fn pointer(&self, below: &'static str) -> Cow<'static, str> {
-        if self.at.is_empty() { Cow::Borrowed(below) } else { Cow::Owned([self.at, below].concat()) }
+    /// The path of something in the pod.
+    fn path<const N: usize>(&self, keys: [&'static str; N]) -> Path {
+        Path::at(self.at).keys(keys)
     }
 
     /// Adds annotations, but for those of which the pod has the key, or no room for them.
@@ -197,7 +208,7 @@ impl<'t> Stowing<'_, 't> {
                 additions.push((key, Node::String(value)));
             }
         }
-        self.editor.add_members(&self.pointer("/metadata/annotations"), additions)
+        self.editor.add_members(&self.path(["metadata", "annotations"]), additions)
     }
 
     /// Whether the pod can take an annotation with a value of so many bytes; where it cannot, the author is told.
@@ -216,13 +227,13 @@ impl<'t> Stowing<'_, 't> {
         fits
     }
 
-    /// Whether the list at `pointer`, one that `kubectl apply` replaces as a whole, may be appended to.
+    /// Whether the list at `path`, one that `kubectl apply` replaces as a whole, may be appended to.
     ///
     /// Applying the author's list again would take our entry out of it, which the API server refuses for a pod (422). A list
     /// that is merged by key (volumes, mounts, spread constraints) does not have this trouble.
-    fn may_append(&self, pointer: &str) -> bool {
+    fn may_append(&self, path: &[Step]) -> bool {
         self.author == Author::Controller
-            || self.editor.tree().pointer(pointer).and_then(Node::as_array).is_none_or(<[_]>::is_empty)
+            || self.editor.tree().at(path).and_then(Node::as_array).is_none_or(<[_]>::is_empty)
     }
 
     /// "PodProfile/scan", for findings.

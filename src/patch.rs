@@ -10,8 +10,8 @@ use json_patch::{AddOperation, PatchOperation};
 use serde::ser::{Error as _, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use crate::tree::writer::{separate, write_part, write_token};
-use crate::tree::{Map, Node, ReadError, Tokens, escape, index, tokens};
+use crate::tree::writer::{separate, write_token};
+use crate::tree::{Map, Node, ReadError, Step, escape, index, pointer, tokens, write_steps};
 
 /// An RFC 6902 patch that has no operation but "add".
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub struct Patch {
 
 /// A tree being edited, and how it got there.
 ///
-/// There is one way to change the tree: a value is written down with the pointer that was followed to its place, and put there. So the patch
+/// There is one way to change the tree: a value is written down with the path that was followed to its place, and put there. So the patch
 /// always leads from the original to the edited tree; one that did not would refuse the pod, even under `failurePolicy: Ignore`. (The property
 /// tests compare with what the json-patch crate makes of the text.)
 #[derive(Clone, Debug)]
@@ -101,8 +101,8 @@ impl Patch {
         Ok(())
     }
 
-    /// Writes one more operation down: `value` comes to the pointer `parent`, under a name or at the end of a list.
-    fn record(&mut self, parent: &str, name: Option<&str>, value: &Node<'_>) {
+    /// Writes one more operation down: `value` comes to `parent`, under a name or at the end of a list.
+    fn record(&mut self, parent: &[Step], name: Option<&str>, value: &Node<'_>) {
         let text = &mut self.operations;
         if self.len == 0 {
             // An operation has a hundred bytes or so, and a pod gets about ten.
@@ -111,7 +111,7 @@ impl Patch {
         separate(self.len, text);
         self.len += 1;
         text.push_str("{\"op\":\"add\",\"path\":\"");
-        write_part(parent, text);
+        write_steps(parent, text);
         text.push('/');
         match name {
             Some(name) => write_token(name, text),
@@ -195,20 +195,17 @@ impl<'a> Editor<'a> {
         self.patch
     }
 
-    /// Adds `value` at `pointer`, where nothing (or `null`) stands; missing parents become maps.
-    pub fn add(&mut self, pointer: &str, value: impl Into<Node<'a>>) -> Result<(), EditError> {
+    /// Adds `value` at a path where nothing (or `null`) stands; missing parents become maps.
+    pub fn add(&mut self, at: &[Step], value: impl Into<Node<'a>>) -> Result<(), EditError> {
         let (tree, patch) = self.begin();
-        match find(tree, pointer)? {
-            Place::There(_) => Err(EditError::Occupied(pointer.to_owned())),
-            Place::Missing(missing) => {
-                missing.make(value.into(), patch);
-                Ok(())
-            }
+        match find(tree, at)? {
+            Place::There(_) => Err(EditError::Occupied(pointer(at))),
+            Place::Missing(missing) => missing.make(value.into(), patch),
         }
     }
 
-    /// Adds members to the map at `pointer`, where none of them is (or is `null`); with one operation where there is no map yet.
-    pub fn add_members<K, M>(&mut self, pointer: &str, members: M) -> Result<(), EditError>
+    /// Adds members to the map at a path where none of them is (or is `null`); with one operation where there is no map yet.
+    pub fn add_members<K, M>(&mut self, at: &[Step], members: M) -> Result<(), EditError>
     where
         K: Into<Cow<'a, str>>,
         M: IntoIterator<Item = (K, Node<'a>), IntoIter: ExactSizeIterator>,
@@ -218,33 +215,33 @@ impl<'a> Editor<'a> {
             return Ok(());
         }
         let (tree, patch) = self.begin();
-        match find(tree, pointer)? {
-            Place::Missing(missing) => missing.make(Node::Object(members.collect()), patch),
+        match find(tree, at)? {
+            Place::Missing(missing) => missing.make(Node::Object(members.collect()), patch)?,
             Place::There(Node::Object(map)) => {
                 for (name, value) in members {
-                    if !is_missing(map, &name) {
-                        return Err(EditError::Occupied([pointer, "/", &escape(&name)].concat()));
+                    if map.position(&name).is_some() {
+                        return Err(EditError::Occupied([&pointer(at), "/", &escape(&name)].concat()));
                     }
-                    patch.record(pointer, Some(&name), &value);
+                    patch.record(at, Some(&name), &value);
                     map.insert(name, value);
                 }
             }
-            Place::There(_) => return Err(EditError::NotAMap(pointer.to_owned())),
+            Place::There(_) => return Err(EditError::NotAMap(pointer(at))),
         }
         Ok(())
     }
 
-    /// Appends `value` to the list at `pointer`; a missing (or `null`) list is made.
-    pub fn append(&mut self, pointer: &str, value: impl Into<Node<'a>>) -> Result<(), EditError> {
+    /// Appends `value` to the list at a path; a missing (or `null`) list is made.
+    pub fn append(&mut self, at: &[Step], value: impl Into<Node<'a>>) -> Result<(), EditError> {
         let (tree, patch) = self.begin();
-        match find(tree, pointer)? {
-            Place::Missing(missing) => missing.make(Node::Array([value.into()].into_iter().collect()), patch),
+        match find(tree, at)? {
+            Place::Missing(missing) => missing.make(Node::Array([value.into()].into_iter().collect()), patch)?,
             Place::There(Node::Array(items)) => {
                 let value = value.into();
-                patch.record(pointer, None, &value);
+                patch.record(at, None, &value);
                 items.push(value);
             }
-            Place::There(_) => return Err(EditError::NotAList(pointer.to_owned())),
+            Place::There(_) => return Err(EditError::NotAList(pointer(at))),
         }
         Ok(())
     }
@@ -254,60 +251,52 @@ impl<'a> Editor<'a> {
     }
 }
 
-/// Where a pointer leads.
+/// Where a path leads.
 enum Place<'e, 'p, 'a> {
     /// To something that is not `null`.
     There(&'e mut Node<'a>),
     Missing(Missing<'e, 'p, 'a>),
 }
 
-/// The topmost part of a pointer that is missing: a key of `map`, which stands where the first part of `at` leads.
+/// The topmost part of a path that is missing: `key` of `map`, which stands at `parent`.
 struct Missing<'e, 'p, 'a> {
     map: &'e mut Map<'a>,
-    at: (&'p str, Tokens<'p>),
+    parent: &'p [Step],
+    key: &'static str,
+    below: &'p [Step],
 }
 
-fn find<'e, 'p, 'a>(tree: &'e mut Node<'a>, pointer: &'p str) -> Result<Place<'e, 'p, 'a>, EditError> {
-    let before = |rest: &str| pointer.split_at(pointer.len() - rest.len()).0;
-    let not_a_map = |rest: &str| EditError::NotAMap(before(rest).to_owned());
+fn find<'e, 'p, 'a>(tree: &'e mut Node<'a>, path: &'p [Step]) -> Result<Place<'e, 'p, 'a>, EditError> {
     let mut node = tree;
-    let mut tokens = tokens(pointer).ok_or_else(|| not_a_map(""))?;
-    loop {
-        let here = tokens.clone();
-        let Some(token) = tokens.next() else { return Ok(Place::There(node)) };
-        node = match node {
-            Node::Object(map) => {
-                if is_missing(map, &token) {
-                    return Ok(Place::Missing(Missing { map, at: (before(here.rest()), here) }));
-                }
-                map.get_mut(&token).ok_or_else(|| not_a_map(tokens.rest()))?
+    for (at, step) in path.iter().enumerate() {
+        let not_a_map = |steps: usize| EditError::NotAMap(pointer(&path[..steps]));
+        node = match (node, *step) {
+            (Node::Object(map), Step::Key(key)) => {
+                let Some(position) = map.position(key) else {
+                    return Ok(Place::Missing(Missing { map, parent: &path[..at], key, below: &path[at + 1..] }));
+                };
+                map.value_mut(position).ok_or_else(|| not_a_map(at + 1))?
             }
             // An item can be walked through, never added.
-            Node::Array(items) => {
-                index(&token).and_then(|index| items.get_mut(index)).ok_or_else(|| not_a_map(tokens.rest()))?
-            }
-            _ => return Err(not_a_map(here.rest())),
+            (Node::Array(items), Step::Index(index)) => items.get_mut(index).ok_or_else(|| not_a_map(at + 1))?,
+            _ => return Err(not_a_map(at)),
         };
     }
+    Ok(Place::There(node))
 }
 
 impl<'a> Missing<'_, '_, 'a> {
     /// One operation adds the topmost key with everything below it.
-    fn make(self, value: Node<'a>, patch: &mut Patch) {
-        let (parent, mut keys) = self.at;
-        let Some(top) = keys.next() else { return };
-        let below: Vec<_> = keys.collect();
-        let value = below
-            .into_iter()
-            .rev()
-            .fold(value, |inner, key| Node::Object([(Cow::Owned(key.into_owned()), inner)].into_iter().collect()));
-        patch.record(parent, Some(&top), &value);
-        self.map.insert(top.into_owned(), value);
+    fn make(self, value: Node<'a>, patch: &mut Patch) -> Result<(), EditError> {
+        let Missing { map, parent, key, below } = self;
+        let value = below.iter().rev().try_fold(value, |inner, step| match step {
+            Step::Key(key) => Ok(Node::Object([(Cow::Borrowed(*key), inner)].into_iter().collect())),
+            Step::Index(_) => Err(EditError::NotAList([&pointer(parent), "/", key].concat())),
+        })?;
+        patch.record(parent, Some(key), &value);
+        map.insert(key, value);
+        Ok(())
     }
-}
-
-fn is_missing(map: &Map<'_>, key: &str) -> bool {
-    matches!(map.get(key), None | Some(Node::Null))
 }
 
 #[cfg(test)]
@@ -315,6 +304,11 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::tree::Path;
+
+    fn text(text: &str) -> Node<'_> {
+        Node::String(text.into())
+    }
 
     /// What was recorded, which leads from the original to the edited tree, by the json-patch crate and by us.
     fn operations(editor: &Editor<'_>) -> Value {
@@ -332,8 +326,8 @@ mod tests {
     fn missing_parents_come_with_one_operation() {
         let original = Node::read(r#"{"metadata": {}}"#).unwrap();
         let mut editor = Editor::new(&original);
-        editor.add("/metadata/labels/a.b~1c", json!("x")).unwrap();
-        editor.add("/spec/affinity/podAffinity", json!({})).unwrap();
+        editor.add_members(&Path::at("/metadata/labels"), [("a.b/c", text("x"))]).unwrap();
+        editor.add(&Path::at("/spec/affinity/podAffinity"), json!({})).unwrap();
         assert_eq!(
             operations(&editor),
             json!([{"op": "add", "path": "/metadata/labels", "value": {"a.b/c": "x"}},
@@ -345,7 +339,7 @@ mod tests {
     fn keys_with_slash_and_tilde_are_escaped() {
         let original = Node::read(r#"{"metadata": {"labels": {"a": "b"}}}"#).unwrap();
         let mut editor = Editor::new(&original);
-        editor.add("/metadata/labels/x~1y~0z", json!("1")).unwrap();
+        editor.add_members(&Path::at("/metadata/labels"), [("x/y~z", text("1"))]).unwrap();
         assert_eq!(operations(&editor)[0]["path"], "/metadata/labels/x~1y~0z");
         assert_eq!(editor.tree().pointer("/metadata/labels").unwrap().str("x/y~z"), Some("1"));
     }
@@ -354,9 +348,9 @@ mod tests {
     fn null_counts_as_missing() {
         let original = Node::read(r#"{"spec": {"tolerations": null, "affinity": null}}"#).unwrap();
         let mut editor = Editor::new(&original);
-        editor.append("/spec/tolerations", json!(1)).unwrap();
-        editor.append("/spec/tolerations", json!(2)).unwrap();
-        editor.add("/spec/affinity/nodeAffinity/x", json!(3)).unwrap();
+        editor.append(&Path::at("/spec/tolerations"), json!(1)).unwrap();
+        editor.append(&Path::at("/spec/tolerations"), json!(2)).unwrap();
+        editor.add(&Path::at("/spec/affinity/nodeAffinity/x"), json!(3)).unwrap();
         assert_eq!(operations(&editor)[1], json!({"op": "add", "path": "/spec/tolerations/-", "value": 2}));
     }
 
@@ -364,13 +358,13 @@ mod tests {
     fn nothing_is_ever_overwritten() {
         let original = Node::read(r#"{"a": {"b": 1}, "list": [{}], "text": "x"}"#).unwrap();
         let mut editor = Editor::new(&original);
-        assert_eq!(editor.add("/a/b", json!(2)), Err(EditError::Occupied("/a/b".into())));
-        assert_eq!(editor.add("/text/x", json!(2)), Err(EditError::NotAMap("/text".into())));
-        assert_eq!(editor.add("/a/b/c", json!(2)), Err(EditError::NotAMap("/a/b".into())));
-        assert_eq!(editor.append("/a", json!(2)), Err(EditError::NotAList("/a".into())));
-        assert_eq!(editor.add("/list/7/x", json!(2)), Err(EditError::NotAMap("/list/7".into())));
+        assert_eq!(editor.add(&Path::at("/a/b"), json!(2)), Err(EditError::Occupied("/a/b".into())));
+        assert_eq!(editor.add(&Path::at("/text/x"), json!(2)), Err(EditError::NotAMap("/text".into())));
+        assert_eq!(editor.add(&Path::at("/a/b/c"), json!(2)), Err(EditError::NotAMap("/a/b".into())));
+        assert_eq!(editor.append(&Path::at("/a"), json!(2)), Err(EditError::NotAList("/a".into())));
+        assert_eq!(editor.add(&Path::at("/list").index(7).key("x"), json!(2)), Err(EditError::NotAMap("/list/7".into())));
         assert!(editor.patch.is_empty());
-        editor.add("/list/0/x", json!(2)).unwrap();
+        editor.add(&Path::at("/list").index(0).key("x"), json!(2)).unwrap();
     }
 
     #[test]
@@ -378,17 +372,17 @@ mod tests {
         let original = Node::read(r#"{"there": {"a": 1, "b": null}, "text": "x"}"#).unwrap();
         let mut editor = Editor::new(&original);
         let members = |keys: &[&'static str]| keys.iter().map(|key| (*key, json!(2).into())).collect::<Vec<_>>();
-        editor.add_members("/new/map", members(&["x/y", "z"])).unwrap();
-        editor.add_members("/there", members(&["b", "x/y"])).unwrap();
-        editor.add_members("/nowhere", members(&[])).unwrap();
+        editor.add_members(&Path::at("/new/map"), members(&["x/y", "z"])).unwrap();
+        editor.add_members(&Path::at("/there"), members(&["b", "x/y"])).unwrap();
+        editor.add_members(&Path::at("/nowhere"), members(&[])).unwrap();
         assert_eq!(
             operations(&editor),
             json!([{"op": "add", "path": "/new", "value": {"map": {"x/y": 2, "z": 2}}},
                    {"op": "add", "path": "/there/b", "value": 2},
                    {"op": "add", "path": "/there/x~1y", "value": 2}])
         );
-        assert_eq!(editor.add_members("/there", members(&["a"])), Err(EditError::Occupied("/there/a".into())));
-        assert_eq!(editor.add_members("/text", members(&["a"])), Err(EditError::NotAMap("/text".into())));
+        assert_eq!(editor.add_members(&Path::at("/there"), members(&["a"])), Err(EditError::Occupied("/there/a".into())));
+        assert_eq!(editor.add_members(&Path::at("/text"), members(&["a"])), Err(EditError::NotAMap("/text".into())));
     }
 
     #[test]

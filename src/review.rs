@@ -6,7 +6,6 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use base64::Engine as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
@@ -383,10 +382,7 @@ impl Response {
         };
         text.push_str(r#","patchType":"JSONPatch","patch":""#);
         let mut bytes = text.into_bytes();
-        let from = bytes.len();
-        bytes.resize(from + patch.len().div_ceil(3) * 4, b'=');
-        // There is room for all of it.
-        let _ = base64::engine::general_purpose::STANDARD.encode_slice(patch, &mut bytes[from..]);
+        base64_simd::STANDARD.encode_append(patch, &mut bytes);
         bytes.extend_from_slice(br#""}}"#);
         bytes
     }

@@ -14,11 +14,14 @@ use serde_json::Number;
 
 mod deserialize;
 mod items;
+mod path;
 mod reader;
 pub(crate) mod writer;
 
 pub use items::Arena;
 use items::Items;
+pub use path::{Path, Step};
+pub(crate) use path::{pointer, write_steps};
 pub(crate) use reader::{Keep, Reader, Unreadable};
 
 /// One JSON value.
@@ -41,12 +44,12 @@ pub enum Node<'a> {
     Object(Map<'a>),
 }
 
-/// The items of a list. Copies share them until one is changed.
+/// The items of a list. Copies share them, where they are in an arena, until one is changed.
 #[derive(Clone, Default)]
 pub struct List<'a>(Items<'a, Node<'a>>);
 
-/// The members of an object in the order of the text; look-ups are linear, as the maps of an API object are small. Copies share them
-/// until one is changed.
+/// The members of an object in the order of the text; look-ups are linear, as the maps of an API object are small. Copies share them, where
+/// they are in an arena, until one is changed.
 #[derive(Clone, Default)]
 pub struct Map<'a>(Items<'a, Member<'a>>);
 
@@ -343,6 +346,16 @@ impl<'a> Map<'a> {
         self.0.get_mut(at).map(|(_, value)| value)
     }
 
+    /// Where `key` is, unless it is `null`.
+    pub(crate) fn position(&self, key: &str) -> Option<usize> {
+        self.0.iter().rposition(|(k, _)| k == key).filter(|at| !matches!(self.0[*at].1, Node::Null))
+    }
+
+    /// The value of the member that is there, to be changed.
+    pub(crate) fn value_mut(&mut self, position: usize) -> Option<&mut Node<'a>> {
+        self.0.get_mut(position).map(|(_, value)| value)
+    }
+
     /// Adds a member, or replaces the one of this name.
     pub fn insert(&mut self, key: impl Into<Cow<'a, str>>, value: Node<'a>) {
         let key = key.into();
@@ -429,24 +442,24 @@ pub fn escape(token: &str) -> Cow<'_, str> {
 
 /// The unescaped tokens of a pointer; `None` when it is neither empty nor begins with `/`.
 pub fn tokens(pointer: &str) -> Option<Tokens<'_>> {
-    if pointer.is_empty() || pointer.starts_with('/') { Some(Tokens(pointer)) } else { None }
+    // Not as a search, which would look at a byte after the other.
+    let is_escaped = pointer.bytes().fold(0, |found, byte| found | u8::from(byte == b'~')) != 0;
+    (pointer.is_empty() || pointer.starts_with('/')).then_some(Tokens { rest: pointer, is_escaped })
 }
 
-/// What is left of a pointer: empty, or from a `/` on.
+/// The tokens of what is left of a pointer.
 #[derive(Clone)]
-pub struct Tokens<'p>(&'p str);
+pub struct Tokens<'p> {
+    /// Empty, or from a `/` on.
+    rest: &'p str,
+    /// Whether any token of the pointer is.
+    is_escaped: bool,
+}
 
 impl<'p> Tokens<'p> {
     /// The pointer of what comes after the tokens that were taken.
     pub fn rest(&self) -> &'p str {
-        self.0
-    }
-
-    #[cold]
-    fn escaped(&mut self, rest: &'p str) -> Cow<'p, str> {
-        let (token, rest) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        self.0 = rest;
-        Cow::Owned(unescape(token))
+        self.rest
     }
 }
 
@@ -454,15 +467,11 @@ impl<'p> Iterator for Tokens<'p> {
     type Item = Cow<'p, str>;
 
     fn next(&mut self) -> Option<Cow<'p, str>> {
-        let rest = self.0.get(1..)?;
+        let rest = self.rest.get(1..)?;
         // Tokens are too short for a search by many bytes at once to be worth its beginning.
-        let end = rest.bytes().position(|byte| matches!(byte, b'/' | b'~')).unwrap_or(rest.len());
-        if rest.as_bytes().get(end) == Some(&b'~') {
-            return Some(self.escaped(rest));
-        }
-        let (token, rest) = rest.split_at(end);
-        self.0 = rest;
-        Some(Cow::Borrowed(token))
+        let (token, rest) = rest.split_at(rest.bytes().position(|byte| byte == b'/').unwrap_or(rest.len()));
+        self.rest = rest;
+        Some(if self.is_escaped { Cow::Owned(unescape(token)) } else { Cow::Borrowed(token) })
     }
 }
 

@@ -1,6 +1,6 @@
 //! What must still hold of a pod after it was edited, or the API server would refuse it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fmt::Display;
 
 use crate::tree::Node;
@@ -90,9 +90,13 @@ fn spread(pod: &Pod<'_>, broken: &mut Vec<String>) {
 /// What a container, or a pod's spec, may not ask for.
 fn resources(owner: &Node<'_>, name: &dyn Display, broken: &mut Vec<String>) {
     let Some(resources) = owner.get("resources") else { return };
-    let limits: HashMap<&str, &Node<'_>> = resources.entries("limits").collect();
+    // Sorted, as each is looked up: who sends a hundred thousand comes here before the API server says no.
+    let mut limits: Vec<(&str, &Node<'_>)> = resources.entries("limits").collect();
+    limits.sort_by_key(|(name, _)| *name);
     for (resource, request) in resources.entries("requests") {
-        let limit = limits.get(resource);
+        // The last one of a name, as the API server reads it.
+        let after = limits.partition_point(|(name, _)| *name <= resource);
+        let limit = limits[..after].last().filter(|(name, _)| *name == resource).map(|(_, limit)| *limit);
         if !may_overcommit(resource) && limit.is_none() {
             broken.push(format!("{name} would request {resource} without a limit"));
         }

@@ -29,8 +29,8 @@ pub(super) fn apply(stowing: &mut Stowing<'_, '_>) -> Result<(), EditError> {
     for objection in objections {
         stowing.object(objection);
     }
-    let pointer = stowing.pointer("/metadata/labels");
-    stowing.editor.add_members(&pointer, additions)?;
+    let path = stowing.path(["metadata", "labels"]);
+    stowing.editor.add_members(&path, additions)?;
     let profile = stowing.profile;
     stowing.annotate(profile.spec.annotations.iter().map(|(key, value)| (key.as_str(), value.as_str())))
 }

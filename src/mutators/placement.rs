@@ -19,7 +19,11 @@ use crate::workload::{LONGEST_NAME, PLACEMENT_ANNOTATION, Pod};
 
 const HOSTNAME: &str = "kubernetes.io/hostname";
 
-const NODE_TERMS: &str = "/spec/affinity/nodeAffinity/preferredDuringSchedulingIgnoredDuringExecution";
+const PREFERRED: &str = "preferredDuringSchedulingIgnoredDuringExecution";
+
+const NODE_TERMS: [&str; 4] = ["spec", "affinity", "nodeAffinity", PREFERRED];
+
+const POD_TERMS: [&str; 4] = ["spec", "affinity", "podAffinity", PREFERRED];
 
 /// Autoscalers that would move a running pod to empty its node ask these first.
 const RUN_TO_COMPLETION: [(&str, &str); 2] =
@@ -58,23 +62,23 @@ fn node_selector<'t>(stowing: &mut Stowing<'_, 't>, profile: &'t Profile) -> Res
     let wanted = profile.spec.placement.node_selector.iter();
     let missing = wanted.filter(|(key, _)| spec.and_then(|spec| spec.path(&["nodeSelector", key])).is_none());
     let missing: Vec<_> = missing.map(|(key, value)| (key.as_str(), text(value))).collect();
-    let pointer = stowing.pointer("/spec/nodeSelector");
-    stowing.editor.add_members(&pointer, missing)
+    let path = stowing.path(["spec", "nodeSelector"]);
+    stowing.editor.add_members(&path, missing)
 }
 
 fn tolerations<'t>(stowing: &mut Stowing<'_, 't>, profile: &'t Profile) -> Result<(), EditError> {
-    let pointer = stowing.pointer("/spec/tolerations");
+    let path = stowing.path(["spec", "tolerations"]);
     let allowed = stowing.author == super::Author::Controller || {
-        let list = stowing.editor.tree().pointer(&pointer).and_then(Node::as_array).unwrap_or_default();
+        let list = stowing.editor.tree().at(&path).and_then(Node::as_array).unwrap_or_default();
         list.iter().all(is_default_toleration)
     };
     if !allowed {
         return Ok(());
     }
     for toleration in &profile.spec.placement.tolerations {
-        let list = stowing.editor.tree().pointer(&pointer).and_then(Node::as_array).unwrap_or_default();
+        let list = stowing.editor.tree().at(&path).and_then(Node::as_array).unwrap_or_default();
         if !list.iter().any(|own| is_same(own, toleration)) {
-            stowing.editor.append(&pointer, serde_json::to_value(toleration).unwrap_or_default())?;
+            stowing.editor.append(&path, serde_json::to_value(toleration).unwrap_or_default())?;
         }
     }
     Ok(())
@@ -120,9 +124,9 @@ fn pack<'t>(stowing: &mut Stowing<'_, 't>, profile: &'t Profile) -> Result<Packe
             if !stowing.has_room(PLACEMENT_ANNOTATION, LONGEST_NAME) {
                 return Ok(Packed::Nothing(Reason::Annotations));
             }
-            let pointer = stowing.pointer(NODE_TERMS);
+            let path = stowing.path(NODE_TERMS);
             for term in ladder.terms {
-                stowing.editor.append(&pointer, term)?;
+                stowing.editor.append(&path, term)?;
             }
             stowing.annotate([(PLACEMENT_ANNOTATION, ladder.reservation.node.to_string())])?;
             stowing.reservation = Some(ladder.reservation);
@@ -132,14 +136,14 @@ fn pack<'t>(stowing: &mut Stowing<'_, 't>, profile: &'t Profile) -> Result<Packe
         Plan::Affinity(reason) => reason,
     };
     let Some(term) = packing_term(&stowing.pod(), profile) else { return Ok(Packed::Nothing(Reason::Group)) };
-    let pointer = stowing.pointer("/spec/affinity/podAffinity/preferredDuringSchedulingIgnoredDuringExecution");
-    if !stowing.may_append(&pointer) {
+    let path = stowing.path(POD_TERMS);
+    if !stowing.may_append(&path) {
         return Ok(Packed::Nothing(Reason::Author));
     }
     if !stowing.has_room(PLACEMENT_ANNOTATION, BY_AFFINITY.len()) {
         return Ok(Packed::Nothing(Reason::Annotations));
     }
-    stowing.editor.append(&pointer, term)?;
+    stowing.editor.append(&path, term)?;
     stowing.annotate([(PLACEMENT_ANNOTATION, BY_AFFINITY)])?;
     Ok(Packed::Affinity(reason))
 }
@@ -148,7 +152,7 @@ fn pack<'t>(stowing: &mut Stowing<'_, 't>, profile: &'t Profile) -> Result<Packe
 fn plan(stowing: &Stowing<'_, '_>, profile: &Profile) -> Plan {
     let Some(view) = stowing.packing else { return Plan::Affinity(Reason::NoView) };
     let pod = stowing.pod();
-    if !stowing.may_append(&stowing.pointer(NODE_TERMS)) || follows_mates(&pod) {
+    if !stowing.may_append(&stowing.path(NODE_TERMS)) || follows_mates(&pod) {
         return Plan::Affinity(Reason::Author);
     }
     let placement = &profile.spec.placement;
@@ -203,7 +207,7 @@ fn group<'t, 'k>(pod: &Pod<'t>, keys: &'k [String]) -> Option<(&'k str, &'t str)
 /// The group's label, when the author's own preferred terms already draw the pod to its mates on a node.
 fn own_term<'k>(pod: &Pod<'_>, key: &'k str) -> Option<&'k str> {
     let terms =
-        pod.spec()?.path(&["affinity", "podAffinity"])?.items("preferredDuringSchedulingIgnoredDuringExecution");
+        pod.spec()?.path(&["affinity", "podAffinity"])?.items(PREFERRED);
     let packs =
         terms.iter().filter_map(|term| term.get("podAffinityTerm")).any(|term| selects_itself(pod, term, Some(key)));
     packs.then_some(key)
@@ -218,7 +222,7 @@ fn follows_mates(pod: &Pod<'_>) -> bool {
 /// The terms of a podAffinity or podAntiAffinity, required and preferred ones.
 fn terms<'n, 't>(affinity: &'n Node<'t>) -> impl Iterator<Item = &'n Node<'t>> {
     let required = affinity.items("requiredDuringSchedulingIgnoredDuringExecution").iter();
-    let preferred = affinity.items("preferredDuringSchedulingIgnoredDuringExecution").iter();
+    let preferred = affinity.items(PREFERRED).iter();
     required.chain(preferred.filter_map(|term| term.get("podAffinityTerm")))
 }
 
@@ -242,7 +246,7 @@ fn selects_itself(pod: &Pod<'_>, term: &Node<'_>, key: Option<&str>) -> bool {
 
 fn spread(stowing: &mut Stowing<'_, '_>, profile: &Profile) -> Result<(), EditError> {
     let spread = &profile.spec.placement.spread;
-    let pointer = stowing.pointer("/spec/topologySpreadConstraints");
+    let path = stowing.path(["spec", "topologySpreadConstraints"]);
     let constraints: Vec<Value> = {
         let pod = stowing.pod();
         let selector = match group(&pod, &spread.by) {
@@ -254,5 +258,5 @@ fn spread(stowing: &mut Stowing<'_, '_>, profile: &Profile) -> Result<(), EditEr
         keys.map(|key| json!({"maxSkew": 1, "topologyKey": key, "whenUnsatisfiable": "ScheduleAnyway", "labelSelector": selector})).collect()
     };
     // Merged by topologyKey when a manifest is applied again, so it may be appended to, whoever wrote it.
-    constraints.into_iter().try_for_each(|constraint| stowing.editor.append(&pointer, constraint))
+    constraints.into_iter().try_for_each(|constraint| stowing.editor.append(&path, constraint))
 }

@@ -48,12 +48,12 @@ pub(super) fn apply(stowing: &mut Stowing<'_, '_>) -> Result<(), EditError> {
                 limits.extend(gap.limit.as_ref().map(|limit| (gap.resource, own(limit))));
                 requests.extend(gap.request.as_ref().map(|request| (gap.resource, own(request))));
             }
-            additions.push((container.pointer("/resources/limits"), limits));
-            additions.push((container.pointer("/resources/requests"), requests));
+            additions.push((container.path(["resources", "limits"]), limits));
+            additions.push((container.path(["resources", "requests"]), requests));
         }
     }
     stowing.warnings.extend(warnings);
-    additions.into_iter().try_for_each(|(pointer, members)| stowing.editor.add_members(&pointer, members))
+    additions.into_iter().try_for_each(|(path, members)| stowing.editor.add_members(&path, members))
 }
 
 /// The gaps that the profile fills, in the order of the containers.

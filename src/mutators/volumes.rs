@@ -11,7 +11,7 @@ use crate::finding::{Objection, ObjectionTo, Subject};
 use crate::patch::EditError;
 use crate::policy::Profile;
 use crate::policy::profile::{Mount, SubPathFrom};
-use crate::tree::{Node, escape};
+use crate::tree::{Node, Path, escape};
 use crate::workload::resources::quantity;
 use crate::workload::{Container, Pod, Role};
 
@@ -30,14 +30,14 @@ pub(super) fn apply(stowing: &mut Stowing<'_, '_>) -> Result<(), EditError> {
     for objection in plan.objections {
         stowing.object(objection);
     }
-    plan.appends.into_iter().try_for_each(|(pointer, value)| stowing.editor.append(&pointer, value))
+    plan.appends.into_iter().try_for_each(|(path, value)| stowing.editor.append(&path, value))
 }
 
 /// What will be appended, and what stands in the way. Volumes and mounts are merged by key when a manifest is applied again,
 /// so their lists may be appended to, whoever wrote them.
 #[derive(Default)]
 struct Plan<'p> {
-    appends: Vec<(String, Node<'p>)>,
+    appends: Vec<(Path, Node<'p>)>,
     objections: Vec<Objection>,
     /// Annotations that have been objected to: once is enough, however many containers need them.
     seen: Vec<String>,
@@ -61,7 +61,7 @@ impl<'p> Plan<'p> {
                 if !self.made_claims(pod, &added, name, profile) {
                     return;
                 }
-                self.appends.push((pod.pointer("/spec/volumes"), added));
+                self.appends.push((pod.path(["spec", "volumes"]), added));
             }
             Some(own) if is_same_volume(own, volume) => {}
             Some(_) => {
@@ -205,7 +205,7 @@ impl<'p> Plan<'p> {
                 }
             }
         }
-        self.appends.push((container.pointer("/volumeMounts"), map(members)));
+        self.appends.push((container.path(["volumeMounts"]), map(members)));
     }
 
     /// Looks at block devices: the API server takes no mount at the path of one, or of a volume that is one.

@@ -14,7 +14,9 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::webhook::Door;
 use crate::engine::Outcome;
+use crate::mutators;
 use crate::packing::Packed;
 use crate::review::Operation;
 use crate::workload::KINDS;
@@ -74,10 +76,10 @@ struct WatchLabels {
 pub struct Metrics {
     registry: Registry,
     reviews: Family<ReviewLabels, Counter>,
-    seconds: Family<WebhookLabels, Histogram, fn() -> Histogram>,
+    seconds: Closed<Histogram>,
     body_bytes: Histogram,
     findings: Family<FindingLabels, Counter>,
-    mutations: Family<MutatorLabels, Counter>,
+    mutations: Closed<Counter>,
     plans: Family<PlanLabels, Counter>,
     faults: Family<ReasonLabels, Counter>,
     refused: Family<ReasonLabels, Counter>,
@@ -100,6 +102,19 @@ pub struct Metrics {
     pub certificate_reload_failures: Counter,
     /// What is known of nodes and pods.
     pub snapshot: SnapshotGauges,
+}
+
+/// The metrics of a family by the words of its one label, which are all known: found without the hash that a [`Family`] makes of its labels.
+struct Closed<M>(Vec<(&'static str, M)>);
+
+impl<M> Closed<M> {
+    fn new(words: impl IntoIterator<Item = &'static str>, metric: impl Fn(&'static str) -> M) -> Self {
+        Closed(words.into_iter().map(|word| (word, metric(word))).collect())
+    }
+
+    fn get(&self, word: &str) -> Option<&M> {
+        self.0.iter().find_map(|(known, metric)| (*known == word).then_some(metric))
+    }
 }
 
 /// The view of nodes and pods, as it was a second ago at most.
@@ -207,13 +222,15 @@ pub fn kind_label(kind: &str) -> &'static str {
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("supercargo");
+        let seconds = Family::<_, _, fn() -> Histogram>::new_with_constructor(|| Histogram::new(SECONDS));
+        let mutations = Family::<_, Counter>::default();
         let metrics = Metrics {
             registry: Registry::default(),
             reviews: Family::default(),
-            seconds: Family::new_with_constructor(|| Histogram::new(SECONDS)),
+            seconds: Closed::new(Door::ALL.map(Door::word), |webhook| seconds.get_or_create_owned(&WebhookLabels { webhook })),
             body_bytes: Histogram::new(BYTES),
             findings: Family::default(),
-            mutations: Family::default(),
+            mutations: Closed::new(mutators::NAMES, |mutator| mutations.get_or_create_owned(&MutatorLabels { mutator })),
             plans: Family::default(),
             faults: Family::default(),
             refused: Family::default(),
@@ -235,11 +252,11 @@ impl Default for Metrics {
             "review_duration",
             "Time from a request's head to its answer",
             Unit::Seconds,
-            metrics.seconds.clone(),
+            seconds,
         );
         registry.register_with_unit("request_body", "Size of reviews", Unit::Bytes, metrics.body_bytes.clone());
         registry.register("findings", "What rules found, by the action that was left", metrics.findings.clone());
-        registry.register("mutations", "Pods that a mutator added something to", metrics.mutations.clone());
+        registry.register("mutations", "Pods that a mutator added something to", mutations);
         registry.register(
             "plans",
             "Pods of packing profiles, by what they were packed with and why not by a ladder",
@@ -289,7 +306,9 @@ impl Metrics {
         let Review { webhook, operation, kind, decision } = review;
         let labels = ReviewLabels { webhook, operation: operation.word(), kind, decision };
         self.reviews.get_or_create(&labels).inc();
-        self.seconds.get_or_create(&WebhookLabels { webhook }).observe(took.as_secs_f64());
+        if let Some(seconds) = self.seconds.get(webhook) {
+            seconds.observe(took.as_secs_f64());
+        }
     }
 
     /// Counts what a decision says beside its answer.
@@ -298,8 +317,8 @@ impl Metrics {
             let labels = FindingLabels { rule: verdict.finding.rule, action: verdict.action.word() };
             self.findings.get_or_create(&labels).inc();
         }
-        for mutator in &outcome.mutators {
-            self.mutations.get_or_create(&MutatorLabels { mutator }).inc();
+        for mutations in outcome.mutators.iter().filter_map(|mutator| self.mutations.get(mutator)) {
+            mutations.inc();
         }
         if let Some(packed) = outcome.packed {
             let (outcome, reason) = match packed {
@@ -405,7 +424,6 @@ mod tests {
             Review { webhook: "mutate", operation: Operation::Create, kind: kind_label("Pod"), decision: "mutated" };
         metrics.reviewed(review, Duration::from_micros(40));
         metrics.findings.get_or_create(&FindingLabels { rule: "required-limits", action: "deny" }).inc();
-        metrics.mutations.get_or_create(&MutatorLabels { mutator: "labels" }).inc();
         metrics.plans.get_or_create(&PlanLabels { outcome: "ladder", reason: "" }).inc();
         metrics.certificate_ends("server", 0);
         metrics.facts_are("namespaces", Duration::ZERO);

@@ -73,6 +73,9 @@ pub enum Door {
 }
 
 impl Door {
+    /// Both.
+    pub const ALL: [Door; 2] = [Door::Mutate, Door::Validate];
+
     /// The label in metrics and the log.
     pub fn word(self) -> &'static str {
         match self {

@@ -1,17 +1,14 @@
-//! Where lists and maps have their items: in an arena or in counted memory of their own. Knows nothing of JSON.
+//! Where lists and maps have their items: in an arena or in memory of their own. Knows nothing of JSON.
 
 use std::mem;
 use std::ops::Deref;
-use std::sync::Arc;
 
 /// What a list or a map holds.
 #[derive(Clone)]
 pub(super) enum Items<'a, T> {
-    /// In an [`Arena`], which frees them all at once.
+    /// In an [`Arena`], which frees them all at once; copies share them.
     Kept(&'a [T]),
-    /// In memory of their own, until the last copy goes.
-    Shared(Arc<[T]>),
-    /// Being changed.
+    /// In memory of their own.
     Own(Vec<T>),
 }
 
@@ -66,7 +63,6 @@ impl<T> Deref for Items<'_, T> {
     fn deref(&self) -> &[T] {
         match self {
             Items::Kept(items) => items,
-            Items::Shared(items) => items,
             Items::Own(items) => items,
         }
     }
@@ -80,11 +76,11 @@ impl<T> Default for Items<'_, T> {
 
 impl<T> FromIterator<T> for Items<'_, T> {
     fn from_iter<I: IntoIterator<Item = T>>(items: I) -> Self {
-        Items::Shared(items.into_iter().collect())
+        Items::Own(items.into_iter().collect())
     }
 }
 
-impl<T: Clone + Default> Items<'_, T> {
+impl<T: Clone> Items<'_, T> {
     pub(super) fn get_mut(&mut self, index: usize) -> Option<&mut T> {
         self.own()?.get_mut(index)
     }
@@ -98,31 +94,22 @@ impl<T: Clone + Default> Items<'_, T> {
 
     /// The items, to be changed: from now on in memory of their own.
     fn own(&mut self) -> Option<&mut Vec<T>> {
-        if !matches!(self, Items::Own(_)) {
+        if let Items::Kept(_) = self {
             *self = Items::Own(mem::take(self).into_vec());
         }
         match self {
             Items::Own(items) => Some(items),
-            Items::Kept(_) | Items::Shared(_) => None,
+            Items::Kept(_) => None,
         }
     }
 
-    /// Moved when nobody else holds them, and copied otherwise; with room for a few more.
+    /// Copied where they are in an arena, with room for a few more.
     pub(super) fn into_vec(self) -> Vec<T> {
-        let room = |items: &[T]| Vec::with_capacity(items.len() + FEW);
         match self {
             Items::Own(items) => items,
             Items::Kept(items) => {
-                let mut own = room(items);
+                let mut own = Vec::with_capacity(items.len() + FEW);
                 own.extend_from_slice(items);
-                own
-            }
-            Items::Shared(mut items) => {
-                let mut own = room(&items);
-                match Arc::get_mut(&mut items) {
-                    Some(only) => own.extend(only.iter_mut().map(mem::take)),
-                    None => own.extend_from_slice(&items),
-                }
                 own
             }
         }

@@ -142,30 +142,31 @@ impl<'a> Reader<'a> {
 
     /// An object or a list: up to where as many brackets were closed as opened, and nothing but strings can hide one.
     fn skip_nested(&mut self) -> Result<()> {
-        let bytes = self.text.as_bytes();
         let most = MOST_LEVELS - self.levels;
-        let (mut at, mut levels) = (self.at, 0);
+        let (mut levels, mut strings) = (0, Strings::default());
         loop {
-            let byte = *bytes.get(at).ok_or(Unreadable)?;
-            at += 1;
-            // This bit is all in which square brackets differ from curly ones.
-            match byte | 0x20 {
-                b'"' if byte == b'"' => at = past_string(bytes, at).ok_or(Unreadable)?,
-                b'{' => {
+            let rest = self.text.as_bytes().get(self.at..).filter(|rest| !rest.is_empty()).ok_or(Unreadable)?;
+            let block = rest.first_chunk().copied().unwrap_or_else(|| padded(rest, b' '));
+            let block = Block::of(&block);
+            let inside = strings.follow(&block)?;
+            let mut brackets = (block.opening | block.closing) & !inside;
+            while brackets != 0 {
+                let bracket = brackets.trailing_zeros();
+                brackets &= brackets - 1;
+                if block.opening >> bracket & 1 == 1 {
                     levels += 1;
                     if levels > most {
                         return Err(Unreadable);
                     }
-                }
-                b'}' => {
+                } else {
                     levels -= 1;
                     if levels == 0 {
-                        self.at = at;
+                        self.at += bracket as usize + 1;
                         return Ok(());
                     }
                 }
-                _ => {}
             }
+            self.at += BLOCK;
         }
     }
 
@@ -350,8 +351,11 @@ impl<'a> Reader<'a> {
     /// This byte, after any white space.
     #[inline]
     fn take(&mut self, byte: u8) -> Result<()> {
-        self.next_byte();
-        self.exactly(byte)
+        if self.byte() != Some(byte) && self.next_after_space() != Some(byte) {
+            return Err(Unreadable);
+        }
+        self.at += 1;
+        Ok(())
     }
 
     #[inline]
@@ -392,26 +396,32 @@ fn is_numeric(byte: u8) -> bool {
 
 /// Where, from `at` on, the first quote, backslash or control character is, or the end.
 #[inline]
-pub(super) fn plain(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(sixteen) = bytes.get(at..).and_then(<[u8]>::first_chunk::<16>) {
+pub(super) fn plain(bytes: &[u8], at: usize) -> usize {
+    let mut rest = bytes.get(at..).unwrap_or_default();
+    while let Some((sixteen, after)) = rest.split_first_chunk::<16>() {
         let odd = odd(*sixteen);
         if odd != 0 {
-            return at + odd.trailing_zeros() as usize;
+            return bytes.len() - rest.len() + odd.trailing_zeros() as usize;
         }
-        at += 16;
+        rest = after;
     }
-    plain_end(bytes, at)
+    bytes.len() - rest.len() + plain_end(rest)
 }
 
-/// The same where less than sixteen bytes are left: as if they went on with an end.
+/// The same of less than sixteen bytes: as if they went on with an end.
 #[inline(never)]
-fn plain_end(bytes: &[u8], at: usize) -> usize {
-    let rest = bytes.get(at..).unwrap_or_default();
-    let mut sixteen = [b'"'; 16];
-    for (into, byte) in sixteen.iter_mut().zip(rest) {
+fn plain_end(rest: &[u8]) -> usize {
+    odd(padded(rest, b'"')).trailing_zeros() as usize
+}
+
+/// What is left of a text, with something behind it.
+#[inline]
+fn padded<const N: usize>(rest: &[u8], with: u8) -> [u8; N] {
+    let mut padded = [with; N];
+    for (into, byte) in padded.iter_mut().zip(rest) {
         *into = *byte;
     }
-    at + odd(sixteen).trailing_zeros() as usize
+    padded
 }
 
 /// A bit for each of the bytes that cannot stand in a string as it is.
@@ -421,6 +431,72 @@ fn odd(sixteen: [u8; 16]) -> u32 {
     let is_control = sixteen.min(u8x16::splat(b' ' - 1)).simd_eq(sixteen);
     let odd = sixteen.simd_eq(u8x16::splat(b'"')) | sixteen.simd_eq(u8x16::splat(b'\\')) | is_control;
     odd.to_bitmask()
+}
+
+/// So many bytes are looked at together where values are passed over.
+const BLOCK: usize = 64;
+
+/// A bit for each byte of a block, of what matters where values are passed over.
+struct Block {
+    quotes: u64,
+    backslashes: u64,
+    controls: u64,
+    opening: u64,
+    closing: u64,
+}
+
+impl Block {
+    #[inline]
+    fn of(bytes: &[u8; BLOCK]) -> Self {
+        let mut block = Block { quotes: 0, backslashes: 0, controls: 0, opening: 0, closing: 0 };
+        for (index, bytes) in bytes.as_chunks().0.iter().enumerate() {
+            let bytes = u8x16::new(*bytes);
+            let put = |bits: &mut u64, found: u8x16| *bits |= u64::from(found.to_bitmask()) << (16 * index);
+            put(&mut block.quotes, bytes.simd_eq(u8x16::splat(b'"')));
+            put(&mut block.backslashes, bytes.simd_eq(u8x16::splat(b'\\')));
+            put(&mut block.controls, bytes.min(u8x16::splat(b' ' - 1)).simd_eq(bytes));
+            // This bit is all in which square brackets differ from curly ones.
+            let bracket = bytes | u8x16::splat(0x20);
+            put(&mut block.opening, bracket.simd_eq(u8x16::splat(b'{')));
+            put(&mut block.closing, bracket.simd_eq(u8x16::splat(b'}')));
+        }
+        block
+    }
+}
+
+/// What of a text stands in strings, a block after the other.
+#[derive(Default)]
+struct Strings {
+    /// Whether the block before ended in a string, and with a backslash.
+    inside: bool,
+    escaped: bool,
+}
+
+impl Strings {
+    /// A bit for each byte of the next block that is in a string or is its first quote.
+    #[inline]
+    fn follow(&mut self, block: &Block) -> Result<u64> {
+        let mut escaped = u64::from(std::mem::take(&mut self.escaped));
+        let mut backslashes = block.backslashes;
+        while backslashes != 0 {
+            let backslash = backslashes & backslashes.wrapping_neg();
+            backslashes ^= backslash;
+            if escaped & backslash == 0 {
+                escaped |= backslash << 1;
+                self.escaped = backslash == 1 << (BLOCK - 1);
+            }
+        }
+        // Each bit becomes whether the number of quotes up to there is odd.
+        let mut inside = block.quotes & !escaped;
+        for distance in [1, 2, 4, 8, 16, 32] {
+            inside ^= inside << distance;
+        }
+        if self.inside {
+            inside = !inside;
+        }
+        self.inside = inside >> (BLOCK - 1) == 1;
+        if block.controls & inside | block.backslashes & !inside == 0 { Ok(inside) } else { Err(Unreadable) }
+    }
 }
 
 /// Where a string ends, from behind its first quote on.

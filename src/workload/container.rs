@@ -1,7 +1,7 @@
 //! One container of a pod, with its role and its pointer.
 
 use super::resources;
-use crate::tree::Node;
+use crate::tree::{Node, Path};
 
 /// What a container is for; each role may and must have different things.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -77,6 +77,11 @@ impl<'t> Container<'t> {
     /// The pointer of something in it: `below` is "" or begins with "/".
     pub fn pointer(&self, below: &str) -> String {
         [self.pod, "/spec/", self.list, "/", &self.index.to_string(), below].concat()
+    }
+
+    /// The path of something in it.
+    pub fn path<const N: usize>(&self, keys: [&'static str; N]) -> Path {
+        Path::at(self.pod).keys(["spec", self.list]).index(self.index).keys(keys)
     }
 
     /// A request or limit as it is written, `null` as "0": `side` is "requests" or "limits".

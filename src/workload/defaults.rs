@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{LimitRange, Pod, Role};
 use crate::patch::{EditError, Editor};
-use crate::tree::escape;
+use crate::tree::Path;
 
 /// Containers name a handful of resources. Whoever sends a hundred thousand is refused by the API server, but comes here
 /// first, and looking each up in a list would take minutes.
@@ -16,23 +16,25 @@ const RESOURCES: usize = 64;
 /// Fills in what every pod gets: `restartPolicy`, and requests equal to limits where only limits are set.
 pub fn apply_api_defaults(at: &'static str, editor: &mut Editor<'_>) -> Result<(), EditError> {
     let mut additions = Vec::new();
+    let is_restarted;
     {
         let Some(pod) = editor.tree().pointer(at).map(|node| Pod::new(at, node)) else { return Ok(()) };
         let Some(spec) = pod.spec() else { return Ok(()) };
-        if spec.get("restartPolicy").is_none() {
-            additions.push((pod.pointer("/spec/restartPolicy"), Value::from("Always")));
-        }
-        let containers = pod.containers().map(|container| (container.pointer("/resources"), container.node()));
-        for (pointer, owner) in containers.chain([(pod.pointer("/spec/resources"), spec)]) {
+        is_restarted = spec.get("restartPolicy").is_none();
+        let containers = pod.containers().map(|container| (container.path(["resources", "requests"]), container.node()));
+        for (requests, owner) in containers.chain([(pod.path(["spec", "resources", "requests"]), spec)]) {
             let Some(resources) = owner.get("resources") else { continue };
             for (name, limit) in resources.entries("limits").take(RESOURCES) {
                 if resources.path(&["requests", name]).is_none() {
-                    additions.push((format!("{pointer}/requests/{}", escape(name)), limit.to_value()));
+                    additions.push((requests, (name.to_owned(), limit.to_value())));
                 }
             }
         }
     }
-    additions.into_iter().try_for_each(|(pointer, value)| editor.add(&pointer, value))
+    if is_restarted {
+        editor.add(&Path::at(at).keys(["spec", "restartPolicy"]), Value::from("Always"))?;
+    }
+    additions.into_iter().try_for_each(|(path, (key, value))| editor.add_members(&path, [(key, value.into())]))
 }
 
 /// Fills in what the LimitRanges of the namespace give to containers, as the LimitRanger does: all containers but
@@ -46,14 +48,14 @@ pub fn apply_limit_ranges(at: &'static str, editor: &mut Editor<'_>, ranges: &[L
                 for (side, amounts) in [("limits", &range.default), ("requests", &range.default_request)] {
                     for (resource, amount) in amounts {
                         if container.resource(side, resource).is_none() {
-                            let pointer = container.pointer(&format!("/resources/{side}/{}", escape(resource)));
-                            additions.push((pointer, Value::from(amount.as_str())));
+                            let amount = Value::from(amount.as_str());
+                            additions.push((container.path(["resources", side]), (resource.clone(), amount)));
                         }
                     }
                 }
             }
         }
-        additions.into_iter().try_for_each(|(pointer, value)| editor.add(&pointer, value))?;
+        additions.into_iter().try_for_each(|(path, (key, value))| editor.add_members(&path, [(key, value.into())]))?;
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! A pod, or the template of one, at its place in an object.
 
 use super::{Container, Role, resources};
-use crate::tree::Node;
+use crate::tree::{Node, Path};
 
 /// A node with `metadata` and `spec` of a pod.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +33,11 @@ impl<'t> Pod<'t> {
     /// The pointer of something in it: `below` begins with "/metadata" or "/spec".
     pub fn pointer(&self, below: &str) -> String {
         [self.at, below].concat()
+    }
+
+    /// The path of something in it.
+    pub fn path<const N: usize>(&self, keys: [&'static str; N]) -> Path {
+        Path::at(self.at).keys(keys)
     }
 
     /// `spec`; `None` in a template that has none yet.

@@ -106,7 +106,7 @@ impl<W: Write> Fields<'_, W> {
 impl<W: Write> Visit for Fields<'_, W> {
     fn record_str(&mut self, field: &Field, value: &str) {
         // What `Debug` would change: quotes, backslashes, and whatever is not plain ASCII.
-        let is_plain = value.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\');
+        let is_plain = is_plain(value, |byte| byte != b'"' && byte != b'\\');
         self.put(field, |out| {
             if is_plain {
                 out.write_char('"')?;
@@ -133,7 +133,7 @@ struct Harmless<'o, W>(&'o mut W);
 impl<W: Write> Write for Harmless<'_, W> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let harmful = |character: char| character.is_control() && !matches!(character, '\t' | '\n' | '\r');
-        if !text.contains(harmful) {
+        if is_plain(text, |_| true) || !text.contains(harmful) {
             return self.0.write_str(text);
         }
         text.chars().try_for_each(|character| match u32::from(character) {
@@ -142,6 +142,11 @@ impl<W: Write> Write for Harmless<'_, W> {
             code => write!(self.0, "\\u{{{code:x}}}"),
         })
     }
+}
+
+/// Whether all of it can be seen on any terminal, and `also` is true of each byte. (Not as a search, which would look at a byte after the other.)
+fn is_plain(text: &str, also: impl Fn(u8) -> bool) -> bool {
+    text.bytes().fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~') & also(byte))
 }
 
 #[cfg(test)]
