@@ -362,7 +362,10 @@ mod tests {
         assert_eq!(editor.add(&Path::at("/text/x"), json!(2)), Err(EditError::NotAMap("/text".into())));
         assert_eq!(editor.add(&Path::at("/a/b/c"), json!(2)), Err(EditError::NotAMap("/a/b".into())));
         assert_eq!(editor.append(&Path::at("/a"), json!(2)), Err(EditError::NotAList("/a".into())));
-        assert_eq!(editor.add(&Path::at("/list").index(7).key("x"), json!(2)), Err(EditError::NotAMap("/list/7".into())));
+        assert_eq!(
+            editor.add(&Path::at("/list").index(7).key("x"), json!(2)),
+            Err(EditError::NotAMap("/list/7".into()))
+        );
         assert!(editor.patch.is_empty());
         editor.add(&Path::at("/list").index(0).key("x"), json!(2)).unwrap();
     }
@@ -381,7 +384,10 @@ mod tests {
                    {"op": "add", "path": "/there/b", "value": 2},
                    {"op": "add", "path": "/there/x~1y", "value": 2}])
         );
-        assert_eq!(editor.add_members(&Path::at("/there"), members(&["a"])), Err(EditError::Occupied("/there/a".into())));
+        assert_eq!(
+            editor.add_members(&Path::at("/there"), members(&["a"])),
+            Err(EditError::Occupied("/there/a".into()))
+        );
         assert_eq!(editor.add_members(&Path::at("/text"), members(&["a"])), Err(EditError::NotAMap("/text".into())));
     }
 

@@ -206,8 +206,7 @@ fn group<'t, 'k>(pod: &Pod<'t>, keys: &'k [String]) -> Option<(&'k str, &'t str)
 
 /// The group's label, when the author's own preferred terms already draw the pod to its mates on a node.
 fn own_term<'k>(pod: &Pod<'_>, key: &'k str) -> Option<&'k str> {
-    let terms =
-        pod.spec()?.path(&["affinity", "podAffinity"])?.items(PREFERRED);
+    let terms = pod.spec()?.path(&["affinity", "podAffinity"])?.items(PREFERRED);
     let packs =
         terms.iter().filter_map(|term| term.get("podAffinityTerm")).any(|term| selects_itself(pod, term, Some(key)));
     packs.then_some(key)

@@ -3,7 +3,9 @@
 //! [`Needs::refused`] is what the scheduler's own filters say, for as much as a node by itself decides (pods that must or
 //! must not be near others are not looked at); [`Needs::avoided`] is where we would rather not send it.
 
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::load::{Load, Requests, Totals};
 use super::seen::{NodeSeen, Shut, Taint};
@@ -71,12 +73,24 @@ struct Toleration {
     effect: Option<Effect>,
 }
 
+/// A label of `spec.nodeSelector`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Selected {
+    key: String,
+    value: String,
+    last: Place,
+}
+
+/// Where among the labels of a node something was found last; says nothing of what it is found in.
+#[derive(Debug, Default)]
+struct Place(AtomicUsize);
+
 /// What a pod needs of a node.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Needs {
     /// What it takes.
     pub requests: Requests,
-    selector: Vec<(String, String)>,
+    selector: Vec<Selected>,
     /// All of these must match: the pod's own, and those of its volumes.
     affinities: Vec<NodeSelector>,
     tolerations: Vec<Toleration>,
@@ -94,10 +108,12 @@ impl Needs {
         let required = affinity
             .and_then(|affinity| affinity.get("requiredDuringSchedulingIgnoredDuringExecution"))
             .map(NodeSelector::read);
-        let text = |(key, value): (&str, &Node<'_>)| Some((key.to_owned(), value.as_str()?.to_owned()));
+        let selected = |(key, value): (&str, &Node<'_>)| {
+            Some(Selected { key: key.to_owned(), value: value.as_str()?.to_owned(), last: Place::default() })
+        };
         Needs {
             requests: Requests::of(pod),
-            selector: spec.into_iter().flat_map(|spec| spec.entries("nodeSelector")).filter_map(text).collect(),
+            selector: spec.into_iter().flat_map(|spec| spec.entries("nodeSelector")).filter_map(selected).collect(),
             affinities: required.into_iter().chain(volumes.iter().cloned()).collect(),
             tolerations: spec
                 .map(|spec| spec.items("tolerations").iter().filter_map(Toleration::read).collect())
@@ -124,7 +140,7 @@ impl Needs {
         if node.taints.iter().any(|taint| taint.effect != Effect::PreferNoSchedule && !self.tolerates(taint)) {
             return Some(Closed::Taint);
         }
-        if !self.selector.iter().all(|(key, value)| node.label(key) == Some(value)) {
+        if !self.selector.iter().all(|selected| selected.has(node)) {
             return Some(Closed::Affinity);
         }
         if !self.affinities.iter().all(|affinity| affinity.matches(node)) {
@@ -196,6 +212,34 @@ fn has_extended(requests: &Requests, node: &NodeSeen, load: &Load) -> bool {
 
 fn fits(wanted: u64, has: u64, taken: u64) -> bool {
     wanted == 0 || wanted <= has.saturating_sub(taken)
+}
+
+impl Selected {
+    fn has(&self, node: &NodeSeen) -> bool {
+        let Some((place, value)) = node.label_near(&self.key, self.last.0.load(Ordering::Relaxed)) else {
+            return false;
+        };
+        self.last.0.store(place, Ordering::Relaxed);
+        value == self.value
+    }
+}
+
+impl Clone for Place {
+    fn clone(&self) -> Self {
+        Place(AtomicUsize::new(self.0.load(Ordering::Relaxed)))
+    }
+}
+
+impl PartialEq for Place {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Place {}
+
+impl Hash for Place {
+    fn hash<H: Hasher>(&self, _: &mut H) {}
 }
 
 impl NodeSelector {
@@ -410,6 +454,19 @@ mod tests {
             Some(Closed::Affinity),
             "a volume that cannot be there"
         );
+    }
+
+    #[test]
+    fn a_label_is_found_wherever_it_is_among_those_of_a_node() {
+        let needs = needs(json!({"nodeSelector": {"pool": "1", "arch": "arm64"}}));
+        let meets =
+            |labels: Value| needs.refused(&node(json!({"metadata": {"labels": labels}})), &Load::default()).is_none();
+        for _ in 0..2 {
+            assert!(meets(json!({"arch": "arm64", "pool": "1"})));
+            assert!(meets(json!({"a": "", "arch": "arm64", "b": "", "x": "", "pool": "1"})));
+            assert!(!meets(json!({"arch": "arm64", "b": "", "pool": "2"})));
+            assert!(!meets(json!({"arch": "arm64", "poool": "1"})) && !meets(json!({})));
+        }
     }
 
     #[test]

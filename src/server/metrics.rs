@@ -227,10 +227,14 @@ impl Default for Metrics {
         let metrics = Metrics {
             registry: Registry::default(),
             reviews: Family::default(),
-            seconds: Closed::new(Door::ALL.map(Door::word), |webhook| seconds.get_or_create_owned(&WebhookLabels { webhook })),
+            seconds: Closed::new(Door::ALL.map(Door::word), |webhook| {
+                seconds.get_or_create_owned(&WebhookLabels { webhook })
+            }),
             body_bytes: Histogram::new(BYTES),
             findings: Family::default(),
-            mutations: Closed::new(mutators::NAMES, |mutator| mutations.get_or_create_owned(&MutatorLabels { mutator })),
+            mutations: Closed::new(mutators::NAMES, |mutator| {
+                mutations.get_or_create_owned(&MutatorLabels { mutator })
+            }),
             plans: Family::default(),
             faults: Family::default(),
             refused: Family::default(),

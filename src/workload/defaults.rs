@@ -21,7 +21,8 @@ pub fn apply_api_defaults(at: &'static str, editor: &mut Editor<'_>) -> Result<(
         let Some(pod) = editor.tree().pointer(at).map(|node| Pod::new(at, node)) else { return Ok(()) };
         let Some(spec) = pod.spec() else { return Ok(()) };
         is_restarted = spec.get("restartPolicy").is_none();
-        let containers = pod.containers().map(|container| (container.path(["resources", "requests"]), container.node()));
+        let containers =
+            pod.containers().map(|container| (container.path(["resources", "requests"]), container.node()));
         for (requests, owner) in containers.chain([(pod.path(["spec", "resources", "requests"]), spec)]) {
             let Some(resources) = owner.get("resources") else { continue };
             for (name, limit) in resources.entries("limits").take(RESOURCES) {
