@@ -206,6 +206,21 @@ mod tests {
     }
 
     #[test]
+    fn few_digits_and_many_mean_the_same() {
+        for (text, same) in [
+            ("123456789012345678", "0123456789012345678"),
+            ("1.2345678901234567", "1.23456789012345670"),
+            ("1e29", "100000000000000000000000000000"),
+            ("-1e30", "-9e99"),
+            ("1e-38", "0.00000000000000000000000000000000000001"),
+            ("1e-99", "1n"),
+        ] {
+            assert_eq!(parse(text).unwrap(), parse(same).unwrap(), "{text}");
+        }
+        assert_eq!(parse("1234567890123456789").unwrap().units(), 1_234_567_890_123_456_789);
+    }
+
+    #[test]
     fn absurd_sizes_do_not_overflow() {
         let huge = parse(&"9".repeat(200)).unwrap();
         assert!(huge > parse("8Ei").unwrap());

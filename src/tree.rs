@@ -448,19 +448,11 @@ pub fn tokens(pointer: &str) -> Option<Tokens<'_>> {
 }
 
 /// The tokens of what is left of a pointer.
-#[derive(Clone)]
 pub struct Tokens<'p> {
     /// Empty, or from a `/` on.
     rest: &'p str,
     /// Whether any token of the pointer is.
     is_escaped: bool,
-}
-
-impl<'p> Tokens<'p> {
-    /// The pointer of what comes after the tokens that were taken.
-    pub fn rest(&self) -> &'p str {
-        self.rest
-    }
 }
 
 impl<'p> Iterator for Tokens<'p> {

@@ -62,8 +62,8 @@ pub struct Setting {
 /// A pod that comes, and how long it runs.
 #[derive(Clone, Debug)]
 pub struct Job {
-    /// As it is admitted.
-    pub pod: Node<'static>,
+    /// As it is admitted; those of a Job share it.
+    pub pod: Arc<Node<'static>>,
     /// Its group: pods that podAffinity would draw together.
     pub group: String,
     /// Milliseconds from the beginning; of one that follows nobody knows.

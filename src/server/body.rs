@@ -11,8 +11,9 @@ use std::time::Duration;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
+use super::deadline::in_time;
 use super::fault::Fault;
 use super::metrics::{Held, Metrics};
 
@@ -158,7 +159,7 @@ impl Pace {
     async fn next<B: Body<Data = Bytes>>(&mut self, mut body: Pin<&mut B>) -> Result<Option<Frame<Bytes>>, Fault> {
         let steady = self.began + self.patience * 2 + Duration::from_millis(self.received * 1000 / LEAST_RATE);
         let until = steady.min(self.last + self.patience).min(self.deadline);
-        let frame = timeout_at(until, body.frame()).await.map_err(|_| Fault::SlowBody)?;
+        let frame = in_time(until, body.frame()).await.ok_or(Fault::SlowBody)?;
         let frame = frame.transpose().map_err(|_| Fault::BrokenBody)?;
         self.last = Instant::now();
         self.received += frame.as_ref().and_then(Frame::data_ref).map_or(0, |piece| piece.len() as u64);
@@ -182,8 +183,8 @@ impl Share {
     async fn draw(&self, bytes: usize, deadline: Instant) -> Result<OwnedSemaphorePermit, Fault> {
         let bytes = u32::try_from(bytes).map_or(self.bytes, |bytes| bytes.min(self.bytes));
         // Neither elapsed time nor a closed semaphore (it never is) leaves room for this body.
-        let share = timeout_at(deadline, Arc::clone(&self.free).acquire_many_owned(bytes)).await;
-        share.ok().and_then(Result::ok).ok_or(Fault::Overloaded)
+        let share = in_time(deadline, Arc::clone(&self.free).acquire_many_owned(bytes)).await;
+        share.and_then(Result::ok).ok_or(Fault::Overloaded)
     }
 }
 

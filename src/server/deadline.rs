@@ -1,9 +1,14 @@
-//! How long a request may take: `?timeout=` as the API server writes it, a Go duration.
+//! How long a request may take: `?timeout=` as the API server writes it, a Go duration; and waiting no longer than that.
 //!
-//! Knows text and durations only.
+//! Knows text, durations and futures only.
 
 use std::borrow::Cow;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
 
 /// What a request without `?timeout=` gets: the API server's own default for a webhook.
 const UNSAID: Duration = Duration::from_secs(10);
@@ -26,6 +31,15 @@ pub(super) fn allowance(query: Option<&str>) -> Option<Duration> {
     (!timeout.is_zero()).then(|| timeout.saturating_sub((timeout / 10).min(HEAD_START)))
 }
 
+/// What comes of `coming` until then. No timer is set for what need not be waited for, as nearly everything in a review need not.
+pub(super) async fn in_time<T>(deadline: Instant, coming: impl Future<Output = T>) -> Option<T> {
+    let mut coming = pin!(coming);
+    match poll_fn(|context| Poll::Ready(coming.as_mut().poll(context))).await {
+        Poll::Ready(came) => Some(came),
+        Poll::Pending => timeout_at(deadline, coming).await.ok(),
+    }
+}
+
 /// Reads what Go's `time.Duration` prints: "2s", "1m30s", "500ms", "1.5s"; no sign.
 fn go_duration(text: &str) -> Option<Duration> {
     if text == "0" {
@@ -37,23 +51,37 @@ fn go_duration(text: &str) -> Option<Duration> {
         return None;
     }
     while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let number: f64 = rest[..digits].parse().ok()?;
-        rest = &rest[digits..];
-        let unit = rest.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(rest.len());
-        let seconds = match &rest[..unit] {
-            "ns" => 1e-9,
-            "us" | "µs" | "μs" => 1e-6,
-            "ms" => 1e-3,
-            "s" => 1.0,
-            "m" => 60.0,
-            "h" => 3600.0,
+        let is_numeric = |byte: u8| byte.is_ascii_digit() || byte == b'.';
+        let (number, after) = rest.split_at(rest.bytes().position(|byte| !is_numeric(byte))?);
+        let (unit, after) = after.split_at(after.bytes().position(is_numeric).unwrap_or(after.len()));
+        let nanos = match unit {
+            "ns" => 1,
+            "us" | "µs" | "μs" => 1_000,
+            "ms" => 1_000_000,
+            "s" => SECOND,
+            "m" => 60 * SECOND,
+            "h" => 3_600 * SECOND,
             _ => return None,
         };
-        rest = &rest[unit..];
-        sum = sum.checked_add(Duration::try_from_secs_f64(number * seconds).ok()?)?;
+        sum = sum.checked_add(Duration::from_nanos(times(number, nanos)?))?;
+        rest = after;
     }
     Some(sum)
+}
+
+/// A second, in nanoseconds.
+const SECOND: u64 = 1_000_000_000;
+
+/// A decimal number times `unit`, of which nine digits behind the point are looked at.
+fn times(number: &str, unit: u64) -> Option<u64> {
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    if whole.is_empty() && fraction.is_empty() || fraction.contains('.') {
+        return None;
+    }
+    let digits = |text: &str| if text.is_empty() { Some(0) } else { text.parse::<u64>().ok() };
+    let fraction = &fraction[..fraction.len().min(9)];
+    let parts = u128::from(digits(fraction)?) * u128::from(unit) / 10_u128.pow(u32::try_from(fraction.len()).ok()?);
+    digits(whole)?.checked_mul(unit)?.checked_add(u64::try_from(parts).ok()?)
 }
 
 #[cfg(test)]
@@ -68,6 +96,9 @@ mod tests {
             ("500ms", Some(500)),
             ("1.5s", Some(1_500)),
             ("1h0m0.5s", Some(3_600_500)),
+            ("1.0000000009999s", Some(1_000)),
+            (".5s", Some(500)),
+            (".s", None),
             ("0", Some(0)),
             ("1000us", Some(1)),
             ("", None),

@@ -394,7 +394,7 @@ mod tests {
         metrics.certificate_ends("server", 1_900_000_000);
         metrics.fault("panic");
         let packed = Some(Packed::Affinity(crate::packing::Reason::NoView));
-        metrics.decided(&Outcome { packed, ..Outcome::default() });
+        metrics.decided(&Outcome { packed, mutators: vec!["placement"], ..Outcome::default() });
         let text = metrics.text();
         for line in [
             r#"supercargo_reviews_total{webhook="validate",operation="CREATE",kind="other",decision="allowed"} 1"#,
@@ -402,6 +402,8 @@ mod tests {
             r#"supercargo_certificate_not_after_timestamp_seconds{certificate="server"} 1900000000"#,
             r#"supercargo_faults_total{reason="panic"} 1"#,
             r#"supercargo_plans_total{outcome="affinity",reason="no-view"} 1"#,
+            r#"supercargo_mutations_total{mutator="placement"} 1"#,
+            r#"supercargo_mutations_total{mutator="labels"} 0"#,
             "supercargo_snapshot_stale 1",
             "supercargo_snapshot_age_seconds 0",
             "supercargo_build_info{version=\"",

@@ -17,10 +17,11 @@ use hyper::http::request::Parts;
 use hyper::{Method, Request};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use tracing::Instrument;
 
 use super::body::{self, Budget};
+use super::deadline::in_time;
 use super::facts::Source;
 use super::fault::Fault;
 use super::health::Readiness;
@@ -184,16 +185,16 @@ impl Webhook {
         let deadline = self.admit(head, began).inspect_err(record::unread)?;
         // A turn is for those whose body is there: clients that stop half-way take none away.
         let read = self.budget.read(body, deadline, &self.metrics).await.inspect_err(record::unread)?;
-        let turn = timeout_at(deadline, self.requests.acquire()).await;
-        let _turn = turn.ok().and_then(Result::ok).ok_or(Fault::Overloaded).inspect_err(record::unread)?;
+        let turn = in_time(deadline, self.requests.acquire()).await;
+        let _turn = turn.and_then(Result::ok).ok_or(Fault::Overloaded).inspect_err(record::unread)?;
 
         let answer = if read.bytes.len() <= body::MEDIUM {
             // On the worker that read it: a hand-over would cost more than judging most of them.
-            timeout_at(deadline, self.judge(door, &read.bytes, began, deadline)).await
+            in_time(deadline, self.judge(door, &read.bytes, began, deadline)).await
         } else {
-            let permit = timeout_at(deadline, Arc::clone(&self.large).acquire_owned()).await;
-            let in_time = Instant::now() + LEAST_TIME <= deadline;
-            let permit = permit.ok().and_then(Result::ok).filter(|_| in_time);
+            let permit = in_time(deadline, Arc::clone(&self.large).acquire_owned()).await;
+            let is_early = Instant::now() + LEAST_TIME <= deadline;
+            let permit = permit.and_then(Result::ok).filter(|_| is_early);
             let permit = permit.ok_or(Fault::Overloaded).inspect_err(record::unread)?;
             let webhook = Arc::clone(self);
             let work = self.runtime.spawn_blocking(move || {
@@ -203,10 +204,10 @@ impl Webhook {
                 answer
             });
             // It goes on past its deadline, and is recorded when it ends.
-            let answer = timeout_at(deadline, work).await.unwrap_or(Ok(Err(Fault::Deadline)));
+            let answer = in_time(deadline, work).await.unwrap_or(Ok(Err(Fault::Deadline)));
             return answer.unwrap_or(Err(Fault::Panicked));
         };
-        answer.unwrap_or_else(|_| Err(Fault::Deadline).inspect_err(record::unread))
+        answer.unwrap_or_else(|| Err(Fault::Deadline).inspect_err(record::unread))
     }
 
     /// What the head alone says.

@@ -45,7 +45,6 @@ impl Path {
     #[inline]
     pub fn keys<const N: usize>(mut self, keys: [&'static str; N]) -> Self {
         for key in keys {
-            debug_assert!(key.bytes().all(|byte| byte.is_ascii_alphabetic()), "{key}");
             self.push(Step::Key(key));
         }
         self
@@ -61,6 +60,10 @@ impl Path {
 
     #[inline]
     fn push(&mut self, step: Step) {
+        debug_assert!(
+            !matches!(step, Step::Key(key) if !key.bytes().all(|byte| byte.is_ascii_alphabetic())),
+            "{step:?}"
+        );
         self.steps[self.len] = step;
         self.len += 1;
     }

@@ -16,11 +16,11 @@ const RESOURCES: usize = 64;
 /// Fills in what every pod gets: `restartPolicy`, and requests equal to limits where only limits are set.
 pub fn apply_api_defaults(at: &'static str, editor: &mut Editor<'_>) -> Result<(), EditError> {
     let mut additions = Vec::new();
-    let is_restarted;
+    let lacks_policy;
     {
         let Some(pod) = editor.tree().pointer(at).map(|node| Pod::new(at, node)) else { return Ok(()) };
         let Some(spec) = pod.spec() else { return Ok(()) };
-        is_restarted = spec.get("restartPolicy").is_none();
+        lacks_policy = spec.get("restartPolicy").is_none();
         let containers =
             pod.containers().map(|container| (container.path(["resources", "requests"]), container.node()));
         for (requests, owner) in containers.chain([(pod.path(["spec", "resources", "requests"]), spec)]) {
@@ -32,7 +32,7 @@ pub fn apply_api_defaults(at: &'static str, editor: &mut Editor<'_>) -> Result<(
             }
         }
     }
-    if is_restarted {
+    if lacks_policy {
         editor.add(&Path::at(at).keys(["spec", "restartPolicy"]), Value::from("Always"))?;
     }
     additions.into_iter().try_for_each(|(path, (key, value))| editor.add_members(&path, [(key, value.into())]))

@@ -1,6 +1,7 @@
 //! Which jobs there are: of a batch, equal ones, or recorded ones.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::bail;
 use serde_json::json;
@@ -124,5 +125,5 @@ fn batch_jobs(path: &Path, shape: &Shape) -> anyhow::Result<Vec<Job>> {
 }
 
 pub(super) fn job(group: &str, pod: Node<'static>) -> Job {
-    Job { pod, group: group.to_owned(), arrives: 0, runs: None, series: 0, follows: false }
+    Job { pod: Arc::new(pod), group: group.to_owned(), arrives: 0, runs: None, series: 0, follows: false }
 }

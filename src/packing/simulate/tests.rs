@@ -47,7 +47,14 @@ fn jobs(chance: &mut Chance, count: usize) -> Vec<Job> {
             "metadata": {"generateName": format!("job-{index}-")},
             "spec": {"containers": [{"image": "scan", "resources": {"requests": requests}}]},
         });
-        Job { pod: Node::from(pod), group: "night".to_owned(), arrives: 0, runs: None, series: 0, follows: false }
+        Job {
+            pod: Arc::new(Node::from(pod)),
+            group: "night".to_owned(),
+            arrives: 0,
+            runs: None,
+            series: 0,
+            follows: false,
+        }
     };
     (0..count).map(job).collect()
 }
@@ -79,7 +86,7 @@ fn day(chance: &mut Chance, count: usize, median: f64, lifetimes: &mut Lifetimes
     let mut jobs = jobs(chance, count);
     for job in &mut jobs {
         let kind = chance.below(40) as usize;
-        if let Some(image) = job.pod.pointer_mut("/spec/containers/0/image") {
+        if let Some(image) = Arc::make_mut(&mut job.pod).pointer_mut("/spec/containers/0/image") {
             *image = Node::from(json!(format!("kind-{kind}")));
         }
         job.arrives = chance.below(7_200_000);
@@ -245,8 +252,8 @@ fn too_many(seed: u64, median: f64, never: u64) -> Vec<Job> {
         job.arrives = chance.below(40) * 60_000;
         job.runs = job.runs.filter(|_| chance.below(never) > 0);
         if chance.below(3) == 0 {
-            job.pod = Node::from(json!({"metadata": {"generateName": "same-"}, "spec": {"containers": [
-                {"image": "scan", "resources": {"requests": {"cpu": "700m", "memory": "1Gi"}}}]}}));
+            job.pod = Arc::new(Node::from(json!({"metadata": {"generateName": "same-"}, "spec": {"containers": [
+                {"image": "scan", "resources": {"requests": {"cpu": "700m", "memory": "1Gi"}}}]}})));
         }
     }
     jobs.sort_by_key(|job| job.arrives);
@@ -279,8 +286,14 @@ fn pods_that_wait_are_placed_as_if_each_were_tried_again_and_again() {
 
 fn equal(pods: usize, cpu: &str, runs: u64) -> Vec<Job> {
     let pod = json!({"metadata": {"generateName": "same-"}, "spec": {"containers": [{"resources": {"requests": {"cpu": cpu}}}]}});
-    let job =
-        Job { pod: Node::from(pod), group: String::new(), arrives: 0, runs: Some(runs), series: 0, follows: false };
+    let job = Job {
+        pod: Arc::new(Node::from(pod)),
+        group: String::new(),
+        arrives: 0,
+        runs: Some(runs),
+        series: 0,
+        follows: false,
+    };
     vec![job; pods]
 }
 
