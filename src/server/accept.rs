@@ -162,13 +162,21 @@ impl<R: Respond> Conversation<R> {
         let activity = Arc::clone(&self.slot.activity);
         activity.begin(Doing::Idle);
         let (respond, phase) = (self.respond.clone(), self.phase.clone());
+        let admitted = self.leave.as_ref().map(|leave| leave.admitted.clone());
+        let asked = AtomicBool::new(false);
+        // Asked when an answer is there, as well as awaited below: what has come about may be seen there only after the answer was written.
+        let ends = || {
+            *phase.borrow() != Phase::Serving
+                || asked.load(Ordering::Relaxed)
+                || admitted.as_ref().is_some_and(Admitted::is_withdrawn)
+        };
         let service = service_fn(|request: Request<Incoming>| {
             activity.begin(Doing::Work);
             let request = request.map(|body| Arriving { body, activity: Arc::clone(&activity) });
-            let (respond, activity, phase) = (&respond, &activity, &phase);
+            let (respond, activity, ends) = (&respond, &activity, &ends);
             async move {
                 let mut answer = respond.respond(request).await;
-                if *phase.borrow() != Phase::Serving {
+                if ends() {
                     // The client's next request finds another replica.
                     answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }
@@ -185,7 +193,6 @@ impl<R: Respond> Conversation<R> {
             .serve_connection(watched, service);
         let mut connection = pin!(connection);
 
-        let asked = AtomicBool::new(false);
         let mut others =
             pin!(Seldom::new(others(&activity, self.limits, &mut self.phase, self.leave.as_mut(), &asked)));
         let mut is_told = false;

@@ -94,9 +94,15 @@ struct Usable {
 type Trusted = Option<Vec<u8>>;
 
 /// Whether the client CA is still the one that let a connection in.
+#[derive(Clone)]
 pub struct Admitted(watch::Receiver<Trusted>);
 
 impl Admitted {
+    /// Whether it is another one.
+    pub fn is_withdrawn(&self) -> bool {
+        self.0.has_changed().unwrap_or(false)
+    }
+
     /// Resolves when it is another one.
     pub async fn withdrawn(&mut self) {
         if self.0.changed().await.is_err() {
