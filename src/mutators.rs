@@ -31,16 +31,10 @@ const MUTATORS: [Mutator; 4] = [
     ("placement", placement::apply),
 ];
 
-/// Their names.
-pub const NAMES: [&str; MUTATORS.len()] = {
-    let mut names = [""; MUTATORS.len()];
-    let mut at = 0;
-    while at < names.len() {
-        names[at] = MUTATORS[at].0;
-        at += 1;
-    }
-    names
-};
+/// The names of all of them.
+pub fn all() -> [&'static str; MUTATORS.len()] {
+    MUTATORS.map(|(name, _)| name)
+}
 
 /// Those that object, in the same order: they look at nothing that the others add.
 const OBJECTING: [Apply; 2] = [labels::apply, volumes::apply];

@@ -195,15 +195,6 @@ impl<'a> Editor<'a> {
         self.patch
     }
 
-    /// Adds `value` at a path where nothing (or `null`) stands; missing parents become maps.
-    pub fn add(&mut self, at: &[Step], value: impl Into<Node<'a>>) -> Result<(), EditError> {
-        let (tree, patch) = self.begin();
-        match find(tree, at)? {
-            Place::There(_) => Err(EditError::Occupied(pointer(at))),
-            Place::Missing(missing) => missing.make(value.into(), patch),
-        }
-    }
-
     /// Adds members to the map at a path where none of them is (or is `null`); with one operation where there is no map yet.
     pub fn add_members<K, M>(&mut self, at: &[Step], members: M) -> Result<(), EditError>
     where
@@ -327,7 +318,7 @@ mod tests {
         let original = Node::read(r#"{"metadata": {}}"#).unwrap();
         let mut editor = Editor::new(&original);
         editor.add_members(&Path::at("/metadata/labels"), [("a.b/c", text("x"))]).unwrap();
-        editor.add(&Path::at("/spec/affinity/podAffinity"), json!({})).unwrap();
+        editor.add_members(&Path::at("/spec/affinity"), [("podAffinity", json!({}).into())]).unwrap();
         assert_eq!(
             operations(&editor),
             json!([{"op": "add", "path": "/metadata/labels", "value": {"a.b/c": "x"}},
@@ -350,7 +341,7 @@ mod tests {
         let mut editor = Editor::new(&original);
         editor.append(&Path::at("/spec/tolerations"), json!(1)).unwrap();
         editor.append(&Path::at("/spec/tolerations"), json!(2)).unwrap();
-        editor.add(&Path::at("/spec/affinity/nodeAffinity/x"), json!(3)).unwrap();
+        editor.add_members(&Path::at("/spec/affinity/nodeAffinity"), [("x", json!(3).into())]).unwrap();
         assert_eq!(operations(&editor)[1], json!({"op": "add", "path": "/spec/tolerations/-", "value": 2}));
     }
 
@@ -358,16 +349,15 @@ mod tests {
     fn nothing_is_ever_overwritten() {
         let original = Node::read(r#"{"a": {"b": 1}, "list": [{}], "text": "x"}"#).unwrap();
         let mut editor = Editor::new(&original);
-        assert_eq!(editor.add(&Path::at("/a/b"), json!(2)), Err(EditError::Occupied("/a/b".into())));
-        assert_eq!(editor.add(&Path::at("/text/x"), json!(2)), Err(EditError::NotAMap("/text".into())));
-        assert_eq!(editor.add(&Path::at("/a/b/c"), json!(2)), Err(EditError::NotAMap("/a/b".into())));
+        let mut add = |at: Path, key: &'static str| editor.add_members(&at, [(key, json!(2).into())]);
+        assert_eq!(add(Path::at("/a"), "b"), Err(EditError::Occupied("/a/b".into())));
+        assert_eq!(add(Path::at("/text"), "x"), Err(EditError::NotAMap("/text".into())));
+        assert_eq!(add(Path::at("/a/b"), "c"), Err(EditError::NotAMap("/a/b".into())));
+        assert_eq!(add(Path::at("/list").index(7), "x"), Err(EditError::NotAMap("/list/7".into())));
+        assert_eq!(add(Path::at("/none").index(0), "x"), Err(EditError::NotAList("/none".into())));
         assert_eq!(editor.append(&Path::at("/a"), json!(2)), Err(EditError::NotAList("/a".into())));
-        assert_eq!(
-            editor.add(&Path::at("/list").index(7).key("x"), json!(2)),
-            Err(EditError::NotAMap("/list/7".into()))
-        );
         assert!(editor.patch.is_empty());
-        editor.add(&Path::at("/list").index(0).key("x"), json!(2)).unwrap();
+        editor.add_members(&Path::at("/list").index(0), [("x", json!(2).into())]).unwrap();
     }
 
     #[test]

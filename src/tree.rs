@@ -343,7 +343,7 @@ impl<'a> Map<'a> {
     /// The value of `key`, to be changed.
     pub fn get_mut(&mut self, key: &str) -> Option<&mut Node<'a>> {
         let at = self.0.iter().rposition(|(k, _)| k == key)?;
-        self.0.get_mut(at).map(|(_, value)| value)
+        self.value_mut(at)
     }
 
     /// Where `key` is, unless it is `null`.
@@ -442,28 +442,20 @@ pub fn escape(token: &str) -> Cow<'_, str> {
 
 /// The unescaped tokens of a pointer; `None` when it is neither empty nor begins with `/`.
 pub fn tokens(pointer: &str) -> Option<Tokens<'_>> {
-    // Not as a search, which would look at a byte after the other.
-    let is_escaped = pointer.bytes().fold(0, |found, byte| found | u8::from(byte == b'~')) != 0;
-    (pointer.is_empty() || pointer.starts_with('/')).then_some(Tokens { rest: pointer, is_escaped })
+    (pointer.is_empty() || pointer.starts_with('/')).then_some(Tokens(pointer))
 }
 
-/// The tokens of what is left of a pointer.
-pub struct Tokens<'p> {
-    /// Empty, or from a `/` on.
-    rest: &'p str,
-    /// Whether any token of the pointer is.
-    is_escaped: bool,
-}
+/// The tokens of what is left of a pointer: empty, or from a `/` on.
+pub struct Tokens<'p>(&'p str);
 
 impl<'p> Iterator for Tokens<'p> {
     type Item = Cow<'p, str>;
 
     fn next(&mut self) -> Option<Cow<'p, str>> {
-        let rest = self.rest.get(1..)?;
-        // Tokens are too short for a search by many bytes at once to be worth its beginning.
-        let (token, rest) = rest.split_at(rest.bytes().position(|byte| byte == b'/').unwrap_or(rest.len()));
-        self.rest = rest;
-        Some(if self.is_escaped { Cow::Owned(unescape(token)) } else { Cow::Borrowed(token) })
+        let rest = self.0.get(1..)?;
+        let (token, rest) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        self.0 = rest;
+        Some(if token.contains('~') { Cow::Owned(unescape(token)) } else { Cow::Borrowed(token) })
     }
 }
 

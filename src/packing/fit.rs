@@ -48,7 +48,7 @@ pub(super) struct Term {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Requirement {
-    key: String,
+    key: Key,
     operator: Operator,
     values: Vec<String>,
 }
@@ -73,24 +73,20 @@ struct Toleration {
     effect: Option<Effect>,
 }
 
-/// A label of `spec.nodeSelector`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Selected {
-    key: String,
-    value: String,
-    last: Place,
-}
-
-/// Where among the labels of a node something was found last; says nothing of what it is found in.
+/// The name of a label, and where it was found among the labels of the last node that was asked: most nodes of a cluster have labels of the same
+/// keys. One name is another only by how it is written.
 #[derive(Debug, Default)]
-struct Place(AtomicUsize);
+struct Key {
+    name: String,
+    last: AtomicUsize,
+}
 
 /// What a pod needs of a node.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Needs {
     /// What it takes.
     pub requests: Requests,
-    selector: Vec<Selected>,
+    selector: Vec<(Key, String)>,
     /// All of these must match: the pod's own, and those of its volumes.
     affinities: Vec<NodeSelector>,
     tolerations: Vec<Toleration>,
@@ -108,12 +104,10 @@ impl Needs {
         let required = affinity
             .and_then(|affinity| affinity.get("requiredDuringSchedulingIgnoredDuringExecution"))
             .map(NodeSelector::read);
-        let selected = |(key, value): (&str, &Node<'_>)| {
-            Some(Selected { key: key.to_owned(), value: value.as_str()?.to_owned(), last: Place::default() })
-        };
+        let text = |(key, value): (&str, &Node<'_>)| Some((Key::new(key), value.as_str()?.to_owned()));
         Needs {
             requests: Requests::of(pod),
-            selector: spec.into_iter().flat_map(|spec| spec.entries("nodeSelector")).filter_map(selected).collect(),
+            selector: spec.into_iter().flat_map(|spec| spec.entries("nodeSelector")).filter_map(text).collect(),
             affinities: required.into_iter().chain(volumes.iter().cloned()).collect(),
             tolerations: spec
                 .map(|spec| spec.items("tolerations").iter().filter_map(Toleration::read).collect())
@@ -140,7 +134,7 @@ impl Needs {
         if node.taints.iter().any(|taint| taint.effect != Effect::PreferNoSchedule && !self.tolerates(taint)) {
             return Some(Closed::Taint);
         }
-        if !self.selector.iter().all(|selected| selected.has(node)) {
+        if !self.selector.iter().all(|(key, value)| key.of(node) == Some(value)) {
             return Some(Closed::Affinity);
         }
         if !self.affinities.iter().all(|affinity| affinity.matches(node)) {
@@ -214,32 +208,37 @@ fn fits(wanted: u64, has: u64, taken: u64) -> bool {
     wanted == 0 || wanted <= has.saturating_sub(taken)
 }
 
-impl Selected {
-    fn has(&self, node: &NodeSeen) -> bool {
-        let Some((place, value)) = node.label_near(&self.key, self.last.0.load(Ordering::Relaxed)) else {
-            return false;
-        };
-        self.last.0.store(place, Ordering::Relaxed);
-        value == self.value
+impl Key {
+    fn new(name: &str) -> Key {
+        Key { name: name.to_owned(), last: AtomicUsize::default() }
+    }
+
+    /// The label's value.
+    fn of<'n>(&self, node: &'n NodeSeen) -> Option<&'n str> {
+        let (place, value) = node.label_near(&self.name, self.last.load(Ordering::Relaxed))?;
+        self.last.store(place, Ordering::Relaxed);
+        Some(value)
     }
 }
 
-impl Clone for Place {
+impl Clone for Key {
     fn clone(&self) -> Self {
-        Place(AtomicUsize::new(self.0.load(Ordering::Relaxed)))
+        Key::new(&self.name)
     }
 }
 
-impl PartialEq for Place {
-    fn eq(&self, _: &Self) -> bool {
-        true
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
     }
 }
 
-impl Eq for Place {}
+impl Eq for Key {}
 
-impl Hash for Place {
-    fn hash<H: Hasher>(&self, _: &mut H) {}
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+    }
 }
 
 impl NodeSelector {
@@ -269,10 +268,10 @@ impl Term {
     /// Whether all requirements hold. A term without any matches nothing.
     pub fn matches(&self, node: &NodeSeen) -> bool {
         (!self.expressions.is_empty() || !self.fields.is_empty())
-            && self.expressions.iter().all(|requirement| requirement.holds(node.label(&requirement.key)))
+            && self.expressions.iter().all(|requirement| requirement.holds(requirement.key.of(node)))
             && self.fields.iter().all(|requirement| {
                 // The only field that there is, and the only two operators.
-                requirement.key == "metadata.name"
+                requirement.key.name == "metadata.name"
                     && matches!(requirement.operator, Operator::In | Operator::NotIn)
                     && requirement.holds(Some(&node.name))
             })
@@ -291,7 +290,7 @@ impl Requirement {
             _ => Operator::Unknown,
         };
         let values = node.items("values").iter().filter_map(Node::as_str).map(str::to_owned).collect();
-        Requirement { key: node.str("key").unwrap_or_default().to_owned(), operator, values }
+        Requirement { key: Key::new(node.str("key").unwrap_or_default()), operator, values }
     }
 
     fn holds(&self, value: Option<&str>) -> bool {

@@ -119,7 +119,7 @@ impl NodeSeen {
         self.label_near(key, usize::MAX).map(|(_, value)| value)
     }
 
-    /// The same with its place among the labels, where it is looked for at this one first: most nodes of a cluster have labels of the same keys.
+    /// The same with its place among the labels; this one is looked at first.
     pub(super) fn label_near(&self, key: &str, place: usize) -> Option<(usize, &str)> {
         let is_there = self.labels.get(place).is_some_and(|label| label.order(key).is_eq());
         let place = if is_there { place } else { self.labels.binary_search_by(|label| label.order(key)).ok()? };

@@ -177,7 +177,7 @@ impl<R: Respond> Conversation<R> {
             async move {
                 let mut answer = respond.respond(request).await;
                 if ends() {
-                    // The client's next request finds another replica.
+                    // The client's next request comes on another connection, or finds another replica.
                     answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }
                 activity.begin(Doing::Idle);

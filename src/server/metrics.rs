@@ -232,7 +232,7 @@ impl Default for Metrics {
             }),
             body_bytes: Histogram::new(BYTES),
             findings: Family::default(),
-            mutations: Closed::new(mutators::NAMES, |mutator| {
+            mutations: Closed::new(mutators::all(), |mutator| {
                 mutations.get_or_create_owned(&MutatorLabels { mutator })
             }),
             plans: Family::default(),

@@ -54,7 +54,7 @@ pub(crate) fn write_str(text: &str, out: &mut String) {
 
 /// Appends `text` as part of a JSON string.
 #[inline]
-pub(crate) fn write_part(text: &str, out: &mut String) {
+fn write_part(text: &str, out: &mut String) {
     if plain(text.as_bytes(), 0) == text.len() { out.push_str(text) } else { write_escaped(text, out) }
 }
 

@@ -7,7 +7,6 @@ use serde_json::Value;
 
 use super::{LimitRange, Pod, Role};
 use crate::patch::{EditError, Editor};
-use crate::tree::Path;
 
 /// Containers name a handful of resources. Whoever sends a hundred thousand is refused by the API server, but comes here
 /// first, and looking each up in a list would take minutes.
@@ -16,11 +15,12 @@ const RESOURCES: usize = 64;
 /// Fills in what every pod gets: `restartPolicy`, and requests equal to limits where only limits are set.
 pub fn apply_api_defaults(at: &'static str, editor: &mut Editor<'_>) -> Result<(), EditError> {
     let mut additions = Vec::new();
-    let lacks_policy;
     {
         let Some(pod) = editor.tree().pointer(at).map(|node| Pod::new(at, node)) else { return Ok(()) };
         let Some(spec) = pod.spec() else { return Ok(()) };
-        lacks_policy = spec.get("restartPolicy").is_none();
+        if spec.get("restartPolicy").is_none() {
+            additions.push((pod.path(["spec"]), ("restartPolicy".to_owned(), Value::from("Always"))));
+        }
         let containers =
             pod.containers().map(|container| (container.path(["resources", "requests"]), container.node()));
         for (requests, owner) in containers.chain([(pod.path(["spec", "resources", "requests"]), spec)]) {
@@ -31,9 +31,6 @@ pub fn apply_api_defaults(at: &'static str, editor: &mut Editor<'_>) -> Result<(
                 }
             }
         }
-    }
-    if lacks_policy {
-        editor.add(&Path::at(at).keys(["spec", "restartPolicy"]), Value::from("Always"))?;
     }
     additions.into_iter().try_for_each(|(path, (key, value))| editor.add_members(&path, [(key, value.into())]))
 }
