@@ -1,22 +1,30 @@
-//! Takes a text through an Aho-Corasick automaton, long ones in several places at once.
+//! Takes texts through an Aho-Corasick automaton: a long one in several places at once, short ones several together.
 //!
-//! Each step needs the state of the one before, so a single walk waits for memory at every byte. Four walks that know nothing of each
+//! Each step needs the state of the one before, so a single walk waits for memory at every byte. Walks that know nothing of each
 //! other wait together. A walk that begins in the middle is as good as one from the start as soon as it has read as many bytes as the
 //! longest pattern has: what it sees before that is left to the walk in front of it.
 
 use std::array;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
-use std::vec;
 
 use aho_corasick::automaton::{Automaton as _, StateID};
 use aho_corasick::dfa::DFA;
 use aho_corasick::{Anchored, MatchKind};
 
-const LANES: usize = 4;
+/// Walks through a block of a long text: as many as there are registers for their states.
+const LANES: usize = 6;
 
-/// Bytes of a lane at most: what is found in a block waits until it is asked for.
-const LANE: usize = 2048;
+/// How far they lie apart; as a constant, so that one register tells where all of them are.
+const STRIDE: usize = 1024;
+
+/// What each reads of the next one's part: at least as many bytes as the longest pattern has.
+const OVERLAP: usize = 64;
+
+const BLOCK: usize = LANES * STRIDE + OVERLAP;
+
+/// Walks through texts of any kind, each with a register that tells where it is.
+const FEW: usize = 4;
 
 /// A text shorter than this is walked through once: the beginnings that are read twice would cost more.
 const SHORT: usize = 256;
@@ -35,9 +43,9 @@ pub(super) struct Automaton {
     kinds: [u8; 256],
     /// The state after a state and a kind. A state is where its row begins.
     next: Vec<u32>,
-    start: u32,
+    start: usize,
     /// From here on, patterns end in the state.
-    first_end: u32,
+    first_end: usize,
     /// Which.
     ends: Vec<Vec<usize>>,
     /// How many bytes each pattern has.
@@ -46,7 +54,7 @@ pub(super) struct Automaton {
 }
 
 impl Automaton {
-    /// `None` when the table would have more than 2^32 places, or they are of more than 63 kinds of bytes.
+    /// `None` when the table would have more than 2^32 places, or they are of more than 63 kinds of bytes, or one is longer than 64.
     pub(super) fn new(patterns: &[&str]) -> Option<Automaton> {
         let mut builder = DFA::builder();
         // A prefilter looks for what patterns begin with, and these begin with nearly everything.
@@ -84,25 +92,24 @@ impl Automaton {
         let ends: Vec<Vec<usize>> = ends
             .map(|state| (0..built.match_len(*state)).map(|at| built.match_pattern(*state, at).as_usize()).collect())
             .collect();
-        let first_end = row(plain)?;
-        let longest = patterns.iter().map(|pattern| pattern.len()).max()?;
-        Some(Automaton { kinds, next, start: *rows.get(&start)?, first_end, ends, lengths, longest })
+        let first_end = row(plain)? as usize;
+        let longest = patterns.iter().map(|pattern| pattern.len()).max().filter(|longest| *longest <= OVERLAP)?;
+        Some(Automaton { kinds, next, start: *rows.get(&start)? as usize, first_end, ends, lengths, longest })
     }
 
     #[inline]
-    fn step(&self, state: u32, byte: u8) -> u32 {
-        let at = state as usize + usize::from(self.kinds[usize::from(byte)]);
-        self.next.get(at).copied().unwrap_or_default()
+    fn step(&self, state: usize, byte: u8) -> usize {
+        self.next[state + usize::from(self.kinds[usize::from(byte)])] as usize
     }
 
     /// The patterns that end in the state.
-    fn ends(&self, state: u32) -> &[usize] {
-        let end = state.checked_sub(self.first_end).map(|rows| rows as usize / KINDS);
+    fn ends(&self, state: usize) -> &[usize] {
+        let end = state.checked_sub(self.first_end).map(|rows| rows / KINDS);
         end.and_then(|end| self.ends.get(end)).map_or(&[], Vec::as_slice)
     }
 
     /// Where the first match ends, and the state there.
-    fn walk(&self, text: &[u8], mut state: u32) -> Option<(usize, u32)> {
+    fn walk(&self, text: &[u8], mut state: usize) -> Option<(usize, usize)> {
         for (index, byte) in text.iter().enumerate() {
             state = self.step(state, *byte);
             if state >= self.first_end {
@@ -112,9 +119,9 @@ impl Automaton {
         None
     }
 
-    /// Walks through texts of one length until a pattern ends in any of them, or to their end; how far that was.
+    /// Walks through texts until a pattern ends in any of them, or to the end of the shortest; how far that was.
     #[inline(never)]
-    fn walk_together(&self, [a, b, c, d]: [&[u8]; LANES], states: &mut [u32; LANES]) -> usize {
+    fn walk_together(&self, [a, b, c, d]: [&[u8]; FEW], states: &mut [usize; FEW]) -> usize {
         let [mut in_a, mut in_b, mut in_c, mut in_d] = *states;
         let mut steps = 0;
         for ((a, b), (c, d)) in a.iter().zip(b).zip(c.iter().zip(d)) {
@@ -128,6 +135,55 @@ impl Automaton {
         }
         *states = [in_a, in_b, in_c, in_d];
         steps
+    }
+
+    /// Walks on through all lanes of a block, from `at` in each, until a pattern ends in any of them, or to their end; how far that was.
+    #[inline(never)]
+    fn walk_block(&self, block: &[u8; BLOCK], mut at: usize, states: &mut [usize; LANES]) -> usize {
+        let mut now = *states;
+        while at < STRIDE + OVERLAP {
+            let mut all = 0;
+            for (lane, state) in now.iter_mut().enumerate() {
+                *state = self.step(*state, block[lane * STRIDE + at]);
+                all |= *state;
+            }
+            at += 1;
+            if all >= self.first_end {
+                break;
+            }
+        }
+        *states = now;
+        at
+    }
+
+    /// Whether no pattern ends in it, of each text. Long ones are not looked at, and nothing is said of them.
+    pub(super) fn are_quiet<const N: usize>(&self, texts: [&[u8]; N]) -> [bool; N] {
+        let mut quiet = texts.map(|text| !self.is_long(text));
+        let mut waiting = (0..N).filter(|text| !texts[*text].is_empty() && !self.is_long(texts[*text]));
+        let (mut at, mut rest, mut states): ([usize; FEW], [&[u8]; FEW], _) = ([0; FEW], [&[]; FEW], [self.start; FEW]);
+        loop {
+            for lane in 0..FEW {
+                if rest[lane].is_empty()
+                    && let Some(text) = waiting.next()
+                {
+                    (at[lane], rest[lane], states[lane]) = (text, texts[text], self.start);
+                }
+            }
+            if rest.iter().any(|rest| rest.is_empty()) {
+                break;
+            }
+            let steps = self.walk_together(rest, &mut states);
+            for lane in 0..FEW {
+                let ends = states[lane] >= self.first_end;
+                quiet[at[lane]] &= !ends;
+                rest[lane] = if ends { &[] } else { &rest[lane][steps..] };
+            }
+        }
+        // No more are waiting: what is left of up to three.
+        for lane in 0..FEW {
+            quiet[at[lane]] &= self.walk(rest[lane], states[lane]).is_none();
+        }
+        quiet
     }
 
     /// Whether lanes are worth their while.
@@ -161,11 +217,11 @@ pub(super) struct Hits<'t> {
     text: &'t [u8],
     /// How far the text was walked through, and the state there.
     at: usize,
-    state: u32,
+    state: usize,
     /// What is being told: where patterns end, and those of them that were not told.
     now: (usize, &'t [usize]),
-    /// What the lanes found behind it.
-    found: vec::IntoIter<(usize, u32)>,
+    /// What the lanes found behind it, the last first.
+    found: Vec<(usize, usize)>,
 }
 
 impl<'t> Hits<'t> {
@@ -174,40 +230,55 @@ impl<'t> Hits<'t> {
         let text = text.as_bytes();
         let (at, state) =
             if automaton.is_long(text) { (0, automaton.start) } else { automaton.walk(text, automaton.start)? };
-        Some(Hits { automaton, text, at, state, now: (at, automaton.ends(state)), found: Vec::new().into_iter() })
+        Some(Hits { automaton, text, at, state, now: (at, automaton.ends(state)), found: Vec::new() })
     }
 
     /// Walks on to the next match, or to the end.
-    fn walk(&mut self) -> Option<(usize, u32)> {
+    fn walk(&mut self) -> Option<(usize, usize)> {
         let hit = self.automaton.walk(&self.text[self.at..], self.state);
         let hit = hit.map(|(end, state)| (self.at + end, state));
         (self.at, self.state) = hit.unwrap_or((self.text.len(), self.state));
         hit
     }
 
-    /// Walks through the next block.
+    /// Walks through the next block, or through all that is left of a text.
     fn walk_in_lanes(&mut self) {
-        let automaton = self.automaton;
-        let rest = self.text.len() - self.at;
-        let overlap = automaton.longest;
-        let length = LANE.min((rest + (LANES - 1) * overlap) / LANES);
-        let start = |lane: usize| self.at + lane * (length - overlap);
-        let lanes: [&[u8]; LANES] = array::from_fn(|lane| &self.text[start(lane)..start(lane) + length]);
-        let mut states: [u32; LANES] = array::from_fn(|lane| if lane == 0 { self.state } else { automaton.start });
-        let mut found: [Vec<(usize, u32)>; LANES] = Default::default();
+        let (automaton, rest) = (self.automaton, &self.text[self.at..]);
+        if let Some(block) = rest.first_chunk() {
+            self.collect(STRIDE, OVERLAP, |at, states| automaton.walk_block(block, at, states));
+        } else {
+            let overlap = automaton.longest;
+            let length = (rest.len() + (FEW - 1) * overlap) / FEW;
+            let stride = length - overlap;
+            let lanes: [&[u8]; FEW] = array::from_fn(|lane| &rest[lane * stride..][..length]);
+            let walk = |at, states: &mut _| at + automaton.walk_together(lanes.map(|lane: &[u8]| &lane[at..]), states);
+            self.collect(stride, overlap, walk);
+        }
+    }
+
+    /// What is found in lanes that begin a `stride` apart and read `overlap` of the next one's part; `walk` walks on from a place in all of them.
+    fn collect<const N: usize>(
+        &mut self,
+        stride: usize,
+        overlap: usize,
+        walk: impl Fn(usize, &mut [usize; N]) -> usize,
+    ) {
+        let first = self.at;
+        let start = |lane: usize| first + lane * stride;
+        let mut states = [self.automaton.start; N];
+        states[0] = self.state;
         let mut at = 0;
-        while at < length {
-            at += automaton.walk_together(lanes.map(|lane| &lane[at..]), &mut states);
-            let ending = states.into_iter().enumerate().filter(|(_, state)| *state >= automaton.first_end);
-            ending.for_each(|(lane, state)| found[lane].push((start(lane) + at, state)));
+        while at < stride + overlap {
+            at = walk(at, &mut states);
+            for (lane, state) in states.into_iter().enumerate() {
+                let was_read_before = lane > 0 && at <= overlap;
+                if state >= self.automaton.first_end && !was_read_before {
+                    self.found.push((start(lane) + at, state));
+                }
+            }
         }
-        let mut all = Vec::new();
-        for (lane, found) in found.into_iter().enumerate() {
-            let read_before = if lane == 0 { 0 } else { start(lane) + overlap };
-            all.extend(found.into_iter().filter(|(end, _)| *end > read_before));
-        }
-        self.found = all.into_iter();
-        (self.at, self.state) = (start(LANES - 1) + length, states[LANES - 1]);
+        self.found.sort_unstable_by(|a, b| b.cmp(a));
+        (self.at, self.state) = (start(N) + overlap, states[N - 1]);
     }
 }
 
@@ -222,7 +293,7 @@ impl Iterator for Hits<'_> {
                 self.now = (end, others);
                 return Some((*pattern, end - self.automaton.lengths[*pattern]..end));
             }
-            let (end, state) = match self.found.next() {
+            let (end, state) = match self.found.pop() {
                 Some(hit) => hit,
                 None if self.automaton.is_long(&self.text[self.at..]) => {
                     self.walk_in_lanes();
@@ -244,6 +315,19 @@ mod tests {
 
     const PATTERNS: [&str; 6] = ["a", "aba", "bab", "abcabc", "cc", "bcabcabcabcabcabcabcab"];
 
+    /// A text, in most of which nothing is found, now and then a long one.
+    #[derive(Debug)]
+    struct Lot(String);
+
+    impl Arbitrary for Lot {
+        type Parameters = ();
+        type Strategy = BoxedStrategy<Lot>;
+
+        fn arbitrary_with((): ()) -> BoxedStrategy<Lot> {
+            prop_oneof!["[xyz]{0,60}", "[xyz]{0,20}(cc|bab)?[xyzb]{0,20}", "[xyz]{250,260}"].prop_map(Lot).boxed()
+        }
+    }
+
     fn ours(text: &str) -> Vec<(usize, Range<usize>)> {
         let automaton = Automaton::new(&PATTERNS).unwrap();
         Hits::new(&automaton, text).into_iter().flatten().collect()
@@ -257,6 +341,16 @@ mod tests {
 
     proptest! {
         #[test]
+        fn texts_that_are_looked_through_together_are_quiet_as_each_by_itself(texts: [Lot; 7]) {
+            let texts = texts.map(|Lot(text)| text);
+            let automaton = Automaton::new(&PATTERNS).unwrap();
+            let quiet = automaton.are_quiet(texts.each_ref().map(String::as_bytes));
+            for (text, quiet) in texts.iter().zip(quiet) {
+                prop_assert_eq!(quiet, text.len() < SHORT && the_crate(text).is_empty(), "{}", text);
+            }
+        }
+
+        #[test]
         fn many_lanes_find_what_one_walk_finds(text in "([abC]{0,40}|(abc){5,30}|[^abc]{0,9}){0,40}", times in 1..20_usize) {
             let text = text.repeat(times);
             prop_assert_eq!(ours(&text), the_crate(&text));
@@ -266,7 +360,7 @@ mod tests {
     #[test]
     fn every_length_about_the_borders_is_covered() {
         let text = "abcabcAbaccbab".repeat(900);
-        for length in (0..600).chain(LANES * LANE - 200..LANES * LANE + 600) {
+        for length in (0..600).chain(BLOCK - 200..BLOCK + 600) {
             assert_eq!(ours(&text[..length]), the_crate(&text[..length]), "{length}");
         }
     }
@@ -278,5 +372,11 @@ mod tests {
         assert_eq!(patterns.len(), KINDS - 1);
         assert!(Automaton::new(&patterns).is_some());
         assert!(Automaton::new(&[&patterns[..], &["z"]].concat()).is_none());
+    }
+
+    #[test]
+    fn a_pattern_that_is_longer_than_what_lanes_read_twice_is_refused() {
+        assert!(Automaton::new(&[&"a".repeat(OVERLAP)]).is_some());
+        assert!(Automaton::new(&[&"a".repeat(OVERLAP + 1)]).is_none());
     }
 }

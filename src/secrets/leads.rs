@@ -87,6 +87,14 @@ pub(super) fn find(text: &str) -> Option<impl Iterator<Item = (Lead, Range<usize
     Some(hits.map(|(pattern, range)| (leads[pattern], range)))
 }
 
+/// The texts that have no lead, of some that are looked through together: in one by itself each step waits for the one before. Of long ones, and
+/// of those that hold nothing at any rate, nothing is said.
+pub(super) fn quiet<const N: usize>(texts: [Option<&str>; N]) -> [Option<&str>; N] {
+    let Some((automaton, _)) = AUTOMATON.as_ref() else { return [None; N] };
+    let quiet = automaton.are_quiet(texts.map(|text| text.unwrap_or_default().as_bytes()));
+    std::array::from_fn(|at| texts[at].filter(|_| quiet[at]))
+}
+
 /// Two letters of each of the [`WORDS`], rare ones, in both cases.
 const PAIRS: [&[u8; 2]; 9] = [b"ss", b"pw", b"cr", b"ok", b"ey", b"au", b"nn", b"li", b".l"];
 

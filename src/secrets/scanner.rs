@@ -4,6 +4,7 @@
 //! how a layer decides.
 
 use std::ops::Range;
+use std::ptr;
 
 use super::classify::{self, Manner};
 use super::leads::{self, Lead};
@@ -26,7 +27,7 @@ const COMMAND: usize = 512;
 const REPORT: usize = 768;
 
 /// Strings shorter than the shortest URL with a password hold nothing that layers A to C know.
-const SHORTEST: usize = 8;
+pub(super) const SHORTEST: usize = 8;
 
 /// Goes over the strings of one object.
 pub(super) struct Scanner<'f> {
@@ -65,12 +66,19 @@ impl<'f> Scanner<'f> {
         self.meter.ran_out()
     }
 
-    /// A name and its value, judged by all layers. Whether something was found.
-    pub(super) fn pair(&mut self, site: &Site<'_>, key: &str, value: &str, manner: Manner) -> bool {
+    /// A name and its value, judged by all layers; `quiet`, when it is that value, is known to have no lead. Whether something was found.
+    pub(super) fn pair(
+        &mut self,
+        site: &Site<'_>,
+        key: &str,
+        value: &str,
+        manner: Manner,
+        quiet: Option<&str>,
+    ) -> bool {
         if value.is_empty() || self.meter.ran_out() || is_for_browsers(key, value) {
             return false;
         }
-        if self.text(site, value) || self.decoded(site, value) {
+        if self.scan(site, value, true, quiet) || self.decoded(site, value) {
             return true;
         }
         self.meter.spend(key.len());
@@ -92,12 +100,12 @@ impl<'f> Scanner<'f> {
 
     /// A text of any kind: layers A to C, and every assignment in it.
     pub(super) fn text(&mut self, site: &Site<'_>, text: &str) -> bool {
-        self.scan(site, text, true)
+        self.scan(site, text, true, None)
     }
 
     /// A string that has no assignments in it: layers A to C only.
     pub(super) fn literal(&mut self, site: &Site<'_>, text: &str) -> bool {
-        self.scan(site, text, false)
+        self.scan(site, text, false, None)
     }
 
     /// A password at a place that says so by itself: `mysql -pX`, a line of `.pgpass`.
@@ -108,11 +116,13 @@ impl<'f> Scanner<'f> {
         true
     }
 
-    fn scan(&mut self, site: &Site<'_>, text: &str, assignments: bool) -> bool {
+    fn scan(&mut self, site: &Site<'_>, text: &str, assignments: bool, quiet: Option<&str>) -> bool {
         if text.len() < SHORTEST || !self.meter.spend(text.len()) {
             return false;
         }
-        let found = leads::find(text).is_some_and(|leads| self.follow_all(site, text, assignments, leads));
+        // The very text, not one that reads the same: nobody has to wonder whose it was.
+        let is_quiet = quiet.is_some_and(|quiet| ptr::eq(quiet, text));
+        let found = !is_quiet && leads::find(text).is_some_and(|leads| self.follow_all(site, text, assignments, leads));
         found | (self.options.password_hashes && self.hashes(site, text))
     }
 

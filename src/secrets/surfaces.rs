@@ -3,11 +3,14 @@
 //! One walk over the tree in the order of the document, for kinds that are known and kinds that are not: env lists, commands, probes and
 //! metadata look the same wherever a pod spec is embedded. Knows no secret.
 
+use std::array;
+
 use crate::tree::Node;
 
 use super::Surface;
 use super::classify::{self, Manner};
-use super::scanner::Scanner;
+use super::leads;
+use super::scanner::{SHORTEST, Scanner};
 use super::site::{Path, Site};
 use super::{binary, shell};
 
@@ -21,7 +24,12 @@ struct At<'a> {
     within: &'a str,
     /// Whether it belongs to what answers a certificate authority's challenge.
     acme: bool,
+    /// The text here, when it was looked through with its neighbours and has no lead.
+    quiet: Option<&'a str>,
 }
+
+/// Items of a list whose texts are looked through together.
+const TOGETHER: usize = 8;
 
 impl<'a> At<'a> {
     fn site(&self, key: Option<&'a str>) -> Site<'a> {
@@ -106,7 +114,7 @@ fn is_of_a_challenge(name: &str, value: &str) -> bool {
 
 /// Every string of `object`.
 pub(super) fn walk(object: &Node<'_>, scanner: &mut Scanner<'_>) {
-    let at = At { path: &Path::ROOT, container: None, surface: Surface::Other, within: "", acme: false };
+    let at = At { path: &Path::ROOT, container: None, surface: Surface::Other, within: "", acme: false, quiet: None };
     node(object, "", at, scanner);
 }
 
@@ -118,21 +126,47 @@ fn node<'a>(value: &'a Node<'a>, key: &'a str, at: At<'a>, scanner: &mut Scanner
                 scanner.literal(&at.site(Some(key)), text);
                 return;
             }
-            scanner.pair(&at.site((!key.is_empty()).then_some(key)), key, text, manner);
+            scanner.pair(&at.site((!key.is_empty()).then_some(key)), key, text, manner, at.quiet);
         }
         Node::Array(items) => {
-            for (index, item) in items.iter().enumerate() {
-                let path = at.path.index(index);
-                node(item, key, At { path: &path, ..at }, scanner);
+            for (group, items) in items.chunks(TOGETHER).enumerate() {
+                let is_worth_it = items.len() == TOGETHER && !scanner.exhausted();
+                let quiet = if is_worth_it { quiet(items) } else { [None; TOGETHER] };
+                for (place, item) in items.iter().enumerate() {
+                    let path = at.path.index(group * TOGETHER + place);
+                    node(item, key, At { path: &path, quiet: quiet[place], ..at }, scanner);
+                }
             }
         }
         Node::Object(_) => object(value, at, scanner),
         // A password of digits that nobody quoted.
         Node::Number(number) if classify::names_a_password(key) => {
-            scanner.pair(&at.site(Some(key)), key, &number.to_string(), Manner::Loose);
+            scanner.pair(&at.site(Some(key)), key, &number.to_string(), Manner::Loose, None);
         }
         Node::Null | Node::Bool(_) | Node::Number(_) => {}
     }
+}
+
+/// `{name: X, value: Y}`, the shape of env and of most parameter lists.
+fn parameter<'a>(value: &'a Node<'a>) -> Option<(&'a str, &'a str)> {
+    let members = value.as_object().filter(|members| members.len() <= 4)?;
+    let (mut name, mut key, mut text) = (None, None, None);
+    for (field, member) in members.iter() {
+        match field {
+            "name" => name = member.as_str(),
+            "key" => key = member.as_str(),
+            "value" => text = member.as_str(),
+            _ => {}
+        }
+    }
+    Some((name.or(key)?, text?))
+}
+
+/// Of some items, the text of each that has no lead. (Of few of them it would cost more than it saves.)
+fn quiet<'a>(items: &'a [Node<'a>]) -> [Option<&'a str>; TOGETHER] {
+    let text = |item: &'a Node<'a>| item.as_str().or_else(|| Some(parameter(item)?.1));
+    let long_enough = |text: &&str| text.len() >= SHORTEST;
+    leads::quiet(array::from_fn(|at| items.get(at).and_then(text).filter(long_enough)))
 }
 
 fn object<'a>(value: &'a Node<'a>, at: At<'a>, scanner: &mut Scanner<'_>) {
@@ -140,18 +174,16 @@ fn object<'a>(value: &'a Node<'a>, at: At<'a>, scanner: &mut Scanner<'_>) {
     if scanner.exhausted() {
         return;
     }
-    let kind = value.str("kind").unwrap_or_default();
+    let parameter = parameter(value);
+    // Kind and version beside a name and a value make four members.
+    let kind = if parameter.is_some() && members.len() < 4 { "" } else { value.str("kind").unwrap_or_default() };
     if !kind.is_empty() && value.get("apiVersion").is_some() && SKIPPED_KINDS.contains(&kind) {
         return metadata_only(value, at, scanner);
     }
-    // `{name: X, value: Y}`, the shape of env and of most parameter lists.
-    if members.len() <= 4
-        && let (Some(name), Some(Node::String(text))) =
-            (value.str("name").or_else(|| value.str("key")), value.get("value"))
-    {
+    if let Some((name, text)) = parameter {
         let path = at.path.key("value");
         let manner = if matches!(at.surface, Surface::Env | Surface::Probe) { Manner::Field } else { Manner::Loose };
-        scanner.pair(&At { path: &path, ..at }.site(Some(name)), name, text, manner);
+        scanner.pair(&At { path: &path, ..at }.site(Some(name)), name, text, manner, at.quiet);
         return;
     }
     let config_map = kind == "ConfigMap";
@@ -207,7 +239,7 @@ fn metadata<'a>(value: &'a Node<'a>, at: At<'a>, scanner: &mut Scanner<'_>) {
         for (key, member) in map.iter() {
             let Some(text) = member.as_str().filter(|_| key != LAST_APPLIED) else { continue };
             let path = fields.key(key);
-            scanner.pair(&At { path: &path, surface, ..at }.site(Some(key)), key, text, Manner::Loose);
+            scanner.pair(&At { path: &path, surface, ..at }.site(Some(key)), key, text, Manner::Loose, None);
         }
     }
 }
@@ -249,7 +281,7 @@ fn file(site: &Site<'_>, key: &str, text: &str, scanner: &mut Scanner<'_>) {
             return;
         }
     }
-    scanner.pair(site, key, text, Manner::Field);
+    scanner.pair(site, key, text, Manner::Field, None);
 }
 
 /// `command` and `args`: each item as a text, a flag with the item after it, and commands that have notations of their own.
@@ -296,7 +328,7 @@ fn arguments<'a>(
                 scanner.literal(&site, value);
                 skip = Some(index + 1);
             } else if !next_is_own {
-                scanner.pair(&site, word, value, Manner::Field);
+                scanner.pair(&site, word, value, Manner::Field, None);
                 skip = Some(index + 1);
             }
             continue;

@@ -297,3 +297,36 @@ fn any_scalar_of_any_kind() {
     let application = json!({"kind": "Application", "spec": {"source": {"helm": {"parameters": [{"name": "auth.password", "value": PASSWORD}], "values": format!("auth:\n  password: {PASSWORD}\n")}}}});
     assert_eq!(found(&application).len(), 2);
 }
+
+#[test]
+fn long_lists_are_read_item_by_item() {
+    let plain = |count: usize| (0..count).map(|n| json!({"name": format!("SETTING_{n}"), "value": "some words of it"}));
+    for count in [7, 8, 9, 16, 20] {
+        for place in 0..count {
+            let by_value = json!({"name": "SETTING", "value": format!("see {}", github())});
+            let by_name = json!({"name": "DB_PASSWORD", "value": PASSWORD});
+            let nested = json!({"inner": [{"deeper": github()}]});
+            for (secret, below) in [(by_value, "/value"), (by_name, "/value"), (nested, "/inner/0/deeper")] {
+                let mut items: Vec<Json> = plain(count).collect();
+                items[place] = secret;
+                let pointer = format!("/spec/items/{place}{below}");
+                let custom = json!({"apiVersion": "x.io/v1", "kind": "Thing", "spec": {"items": items}});
+                assert_eq!(one(&custom).pointer, pointer, "of {count}");
+            }
+            let mut words = vec![json!("some words of it"); count];
+            words[place] = json!(github());
+            let custom = json!({"apiVersion": "x.io/v1", "kind": "Thing", "spec": {"notes": words}});
+            assert_eq!(one(&custom).pointer, format!("/spec/notes/{place}"), "of {count}");
+        }
+    }
+}
+
+#[test]
+fn a_name_and_a_value_beside_a_kind() {
+    let with = |kind: &str| {
+        let item = json!({"apiVersion": "x.io/v1", "kind": kind, "name": "DB_PASSWORD", "value": PASSWORD});
+        json!({"apiVersion": "x.io/v1", "kind": "Thing", "spec": {"items": [item]}})
+    };
+    assert_eq!(one(&with("Parameter")).pointer, "/spec/items/0/value");
+    assert!(found(&with("SealedSecret")).is_empty());
+}
