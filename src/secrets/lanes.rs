@@ -28,6 +28,7 @@ const FEW: usize = 4;
 
 /// A text shorter than this is walked through once: the beginnings that are read twice would cost more.
 const SHORT: usize = 256;
+const _: () = assert!(SHORT > OVERLAP, "lanes have to be apart");
 
 /// Kinds of bytes at most; as a power of two, so that a state and a kind are put together without a multiplication.
 const KINDS: usize = 64;
@@ -50,7 +51,6 @@ pub(super) struct Automaton {
     ends: Vec<Vec<usize>>,
     /// How many bytes each pattern has.
     lengths: Vec<usize>,
-    longest: usize,
 }
 
 impl Automaton {
@@ -59,7 +59,7 @@ impl Automaton {
         let mut builder = DFA::builder();
         // A prefilter looks for what patterns begin with, and these begin with nearly everything.
         builder.ascii_case_insensitive(true).match_kind(MatchKind::Standard).prefilter(false);
-        let built = builder.build(patterns).ok()?;
+        let built = builder.build(patterns).ok().filter(|built| built.max_pattern_len() <= OVERLAP)?;
         let (kinds, samples) = kinds(patterns)?;
         let lengths = patterns.iter().map(|pattern| pattern.len()).collect();
 
@@ -93,8 +93,7 @@ impl Automaton {
             .map(|state| (0..built.match_len(*state)).map(|at| built.match_pattern(*state, at).as_usize()).collect())
             .collect();
         let first_end = row(plain)? as usize;
-        let longest = patterns.iter().map(|pattern| pattern.len()).max().filter(|longest| *longest <= OVERLAP)?;
-        Some(Automaton { kinds, next, start: *rows.get(&start)? as usize, first_end, ends, lengths, longest })
+        Some(Automaton { kinds, next, start: *rows.get(&start)? as usize, first_end, ends, lengths })
     }
 
     #[inline]
@@ -158,15 +157,15 @@ impl Automaton {
 
     /// Whether no pattern ends in it, of each text. Long ones are not looked at, and nothing is said of them.
     pub(super) fn are_quiet<const N: usize>(&self, texts: [&[u8]; N]) -> [bool; N] {
-        let mut quiet = texts.map(|text| !self.is_long(text));
-        let mut waiting = (0..N).filter(|text| !texts[*text].is_empty() && !self.is_long(texts[*text]));
+        let mut quiet = texts.map(|text| !is_long(text));
+        let mut waiting = (0..N).zip(texts).filter(|(_, text)| !is_long(text));
         let (mut at, mut rest, mut states): ([usize; FEW], [&[u8]; FEW], _) = ([0; FEW], [&[]; FEW], [self.start; FEW]);
         loop {
             for lane in 0..FEW {
-                if rest[lane].is_empty()
-                    && let Some(text) = waiting.next()
+                while rest[lane].is_empty()
+                    && let Some((index, text)) = waiting.next()
                 {
-                    (at[lane], rest[lane], states[lane]) = (text, texts[text], self.start);
+                    (at[lane], rest[lane], states[lane]) = (index, text, self.start);
                 }
             }
             if rest.iter().any(|rest| rest.is_empty()) {
@@ -185,11 +184,11 @@ impl Automaton {
         }
         quiet
     }
+}
 
-    /// Whether lanes are worth their while.
-    fn is_long(&self, text: &[u8]) -> bool {
-        text.len() >= SHORT.max(2 * self.longest)
-    }
+/// Whether lanes are worth their while.
+fn is_long(text: &[u8]) -> bool {
+    text.len() >= SHORT
 }
 
 /// The kind of each byte, and a byte of each kind. What stands in no pattern is of one kind.
@@ -228,8 +227,7 @@ impl<'t> Hits<'t> {
     /// `None` for a short text without a match, as most are: that is all that it costs.
     pub(super) fn new(automaton: &'t Automaton, text: &'t str) -> Option<Hits<'t>> {
         let text = text.as_bytes();
-        let (at, state) =
-            if automaton.is_long(text) { (0, automaton.start) } else { automaton.walk(text, automaton.start)? };
+        let (at, state) = if is_long(text) { (0, automaton.start) } else { automaton.walk(text, automaton.start)? };
         Some(Hits { automaton, text, at, state, now: (at, automaton.ends(state)), found: Vec::new() })
     }
 
@@ -245,40 +243,33 @@ impl<'t> Hits<'t> {
     fn walk_in_lanes(&mut self) {
         let (automaton, rest) = (self.automaton, &self.text[self.at..]);
         if let Some(block) = rest.first_chunk() {
-            self.collect(STRIDE, OVERLAP, |at, states| automaton.walk_block(block, at, states));
+            self.collect(STRIDE, |at, states| automaton.walk_block(block, at, states));
         } else {
-            let overlap = automaton.longest;
-            let length = (rest.len() + (FEW - 1) * overlap) / FEW;
-            let stride = length - overlap;
-            let lanes: [&[u8]; FEW] = array::from_fn(|lane| &rest[lane * stride..][..length]);
+            let stride = (rest.len() - OVERLAP) / FEW;
+            let lanes: [&[u8]; FEW] = array::from_fn(|lane| &rest[lane * stride..][..stride + OVERLAP]);
             let walk = |at, states: &mut _| at + automaton.walk_together(lanes.map(|lane: &[u8]| &lane[at..]), states);
-            self.collect(stride, overlap, walk);
+            self.collect(stride, walk);
         }
     }
 
-    /// What is found in lanes that begin a `stride` apart and read `overlap` of the next one's part; `walk` walks on from a place in all of them.
-    fn collect<const N: usize>(
-        &mut self,
-        stride: usize,
-        overlap: usize,
-        walk: impl Fn(usize, &mut [usize; N]) -> usize,
-    ) {
+    /// What is found in lanes that begin a `stride` apart; `walk` walks on from a place in all of them.
+    fn collect<const N: usize>(&mut self, stride: usize, walk: impl Fn(usize, &mut [usize; N]) -> usize) {
         let first = self.at;
         let start = |lane: usize| first + lane * stride;
         let mut states = [self.automaton.start; N];
         states[0] = self.state;
         let mut at = 0;
-        while at < stride + overlap {
+        while at < stride + OVERLAP {
             at = walk(at, &mut states);
             for (lane, state) in states.into_iter().enumerate() {
-                let was_read_before = lane > 0 && at <= overlap;
+                let was_read_before = lane > 0 && at <= OVERLAP;
                 if state >= self.automaton.first_end && !was_read_before {
                     self.found.push((start(lane) + at, state));
                 }
             }
         }
         self.found.sort_unstable_by(|a, b| b.cmp(a));
-        (self.at, self.state) = (start(N) + overlap, states[N - 1]);
+        (self.at, self.state) = (start(N) + OVERLAP, states[N - 1]);
     }
 }
 
@@ -295,7 +286,7 @@ impl Iterator for Hits<'_> {
             }
             let (end, state) = match self.found.pop() {
                 Some(hit) => hit,
-                None if self.automaton.is_long(&self.text[self.at..]) => {
+                None if is_long(&self.text[self.at..]) => {
                     self.walk_in_lanes();
                     continue;
                 }

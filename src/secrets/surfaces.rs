@@ -3,8 +3,6 @@
 //! One walk over the tree in the order of the document, for kinds that are known and kinds that are not: env lists, commands, probes and
 //! metadata look the same wherever a pod spec is embedded. Knows no secret.
 
-use std::array;
-
 use crate::tree::Node;
 
 use super::Surface;
@@ -130,8 +128,8 @@ fn node<'a>(value: &'a Node<'a>, key: &'a str, at: At<'a>, scanner: &mut Scanner
         }
         Node::Array(items) => {
             for (group, items) in items.chunks(TOGETHER).enumerate() {
-                let is_worth_it = items.len() == TOGETHER && !scanner.exhausted();
-                let quiet = if is_worth_it { quiet(items) } else { [None; TOGETHER] };
+                let whole = items.first_chunk().filter(|_| !scanner.exhausted());
+                let quiet = whole.map_or([None; TOGETHER], quiet);
                 for (place, item) in items.iter().enumerate() {
                     let path = at.path.index(group * TOGETHER + place);
                     node(item, key, At { path: &path, quiet: quiet[place], ..at }, scanner);
@@ -163,10 +161,9 @@ fn parameter<'a>(value: &'a Node<'a>) -> Option<(&'a str, &'a str)> {
 }
 
 /// Of some items, the text of each that has no lead. (Of few of them it would cost more than it saves.)
-fn quiet<'a>(items: &'a [Node<'a>]) -> [Option<&'a str>; TOGETHER] {
+fn quiet<'a>(items: &'a [Node<'a>; TOGETHER]) -> [Option<&'a str>; TOGETHER] {
     let text = |item: &'a Node<'a>| item.as_str().or_else(|| Some(parameter(item)?.1));
-    let long_enough = |text: &&str| text.len() >= SHORTEST;
-    leads::quiet(array::from_fn(|at| items.get(at).and_then(text).filter(long_enough)))
+    leads::quiet(items.each_ref().map(|item| text(item).filter(|text| text.len() >= SHORTEST)))
 }
 
 fn object<'a>(value: &'a Node<'a>, at: At<'a>, scanner: &mut Scanner<'_>) {
@@ -174,13 +171,11 @@ fn object<'a>(value: &'a Node<'a>, at: At<'a>, scanner: &mut Scanner<'_>) {
     if scanner.exhausted() {
         return;
     }
-    let parameter = parameter(value);
-    // Kind and version beside a name and a value make four members.
-    let kind = if parameter.is_some() && members.len() < 4 { "" } else { value.str("kind").unwrap_or_default() };
+    let kind = value.str("kind").unwrap_or_default();
     if !kind.is_empty() && value.get("apiVersion").is_some() && SKIPPED_KINDS.contains(&kind) {
         return metadata_only(value, at, scanner);
     }
-    if let Some((name, text)) = parameter {
+    if let Some((name, text)) = parameter(value) {
         let path = at.path.key("value");
         let manner = if matches!(at.surface, Surface::Env | Surface::Probe) { Manner::Field } else { Manner::Loose };
         scanner.pair(&At { path: &path, ..at }.site(Some(name)), name, text, manner, at.quiet);
