@@ -77,17 +77,43 @@ enum Command {
     Certs(certs::Arguments),
 }
 
+/// The command line of the one command that runs for months. clap makes the arguments of all commands that it is told of, and what that
+/// touches of the binary stays in memory.
+#[cfg(feature = "server")]
+#[derive(Parser)]
+#[command(name = "supercargo")]
+struct Serving {
+    #[command(subcommand)]
+    command: Serve,
+}
+
+#[cfg(feature = "server")]
+#[derive(Subcommand)]
+enum Serve {
+    Serve(Box<serve::Arguments>),
+}
+
+/// What the process's arguments mean.
+fn parse() -> Result<Command, clap::Error> {
+    #[cfg(feature = "server")]
+    if std::env::args_os().nth(1).is_some_and(|first| first == "serve") {
+        let Serve::Serve(arguments) = Serving::try_parse()?.command;
+        return Ok(Command::Serve(arguments));
+    }
+    Ok(Arguments::try_parse()?.command)
+}
+
 /// Runs what the process's arguments say.
 pub fn run() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
-        Ok(arguments) => arguments,
+    let command = match parse() {
+        Ok(command) => command,
         Err(error) => {
             // A closed pipe is all that can go wrong here, and then nobody reads.
             let _ = error.print();
             return if error.use_stderr() { ExitCode::from(FAILED) } else { ExitCode::from(CLEAN) };
         }
     };
-    let done = match arguments.command {
+    let done = match command {
         #[cfg(feature = "server")]
         Command::Serve(arguments) => serve::run(*arguments),
         Command::Check(arguments) => check::run(arguments),

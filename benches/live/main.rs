@@ -104,7 +104,7 @@ fn main() -> Result<()> {
 struct Reviewed {
     seconds: f64,
     cpu: f64,
-    micros: Vec<f64>,
+    latencies: Vec<f64>,
 }
 
 /// Scan pods at an open pace.
@@ -118,9 +118,9 @@ fn reviewed(target: &Target, scale: &Scale) -> Result<Reviewed> {
         .collect();
     let (timed, cpu) =
         load::run(&target.client, &messages, 4, Pace::Open(REVIEWS), scale.lasting, || Ok(target.cpu()? / 1e3))?;
-    let mut micros = timed.small;
-    micros.sort_by(f64::total_cmp);
-    Ok(Reviewed { seconds: timed.seconds, cpu, micros })
+    let mut latencies = timed.small;
+    latencies.sort_by(f64::total_cmp);
+    Ok(Reviewed { seconds: timed.seconds, cpu, latencies })
 }
 
 fn report(what: &str, reviewed: &Reviewed) {
@@ -131,12 +131,12 @@ fn report(what: &str, reviewed: &Reviewed) {
         reason = "an index"
     )]
     let at = |share: f64| {
-        let index = (reviewed.micros.len() as f64 * share) as usize;
-        reviewed.micros.get(index).copied().unwrap_or_default() / 1e3
+        let index = (reviewed.latencies.len() as f64 * share) as usize;
+        reviewed.latencies.get(index).copied().unwrap_or_default()
     };
     println!(
         "{what}: {} reviews, p50 {:.2} ms, p99 {:.2} ms, {:.1} % of a core",
-        reviewed.micros.len(),
+        reviewed.latencies.len(),
         at(0.5),
         at(0.99),
         reviewed.cpu / reviewed.seconds * 100.0

@@ -44,7 +44,7 @@ pub struct Client {
 #[derive(Default)]
 pub struct Timed {
     pub seconds: f64,
-    /// Microseconds from the intended send time to the last byte of the answer.
+    /// Milliseconds from the intended send time to the last byte of the answer.
     pub small: Vec<f64>,
     pub large: Vec<f64>,
 }
@@ -159,7 +159,7 @@ pub fn run(
                 }
                 let message = &messages[number % messages.len()];
                 connection.ask(message)?;
-                let took = intended.elapsed().as_secs_f64() * 1e6;
+                let took = intended.elapsed().as_secs_f64() * 1e3;
                 if message.large { &mut timed.large } else { &mut timed.small }.push(took);
             }
             Ok((timed, connection))

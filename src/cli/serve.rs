@@ -199,7 +199,8 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     // Half of the cores stay with the small ones. What one large review costs is bounded (tree.rs, secrets/), so that on two
     // cores one at a time is enough, and the others wait for milliseconds.
     let large = (cores / 2).max(1);
-    let runtime = threads(&arguments)
+    // For what accepts and answers probes, of which nothing takes long: reviews and the cluster's watches have threads of their own.
+    let runtime = tokio::runtime::Builder::new_current_thread()
         // Large reviews, the certificate files, and name look-ups of the cluster's client.
         .max_blocking_threads(large + 4)
         .thread_keep_alive(Duration::from_secs(10))
@@ -211,20 +212,6 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     // What is still running (a large review past its deadline) is nobody's any more.
     runtime.shutdown_background();
     Ok(ExitCode::SUCCESS)
-}
-
-/// For what accepts, answers probes, and keeps facts up to date; reviews have threads of their own (server/workers.rs).
-fn threads(arguments: &Arguments) -> tokio::runtime::Builder {
-    #[cfg(feature = "cluster")]
-    if arguments.cluster {
-        // Reading a page of a cluster's pods takes tens of milliseconds: who asks for a probe or a namespace is served by the other thread.
-        let mut two = tokio::runtime::Builder::new_multi_thread();
-        two.worker_threads(2);
-        return two;
-    }
-    let _ = arguments;
-    // Nothing else there takes long.
-    tokio::runtime::Builder::new_current_thread()
 }
 
 async fn serve(arguments: Arguments, workers: usize, large: usize) -> anyhow::Result<()> {
@@ -319,10 +306,12 @@ async fn follow(
     policies: &Arc<ArcSwap<PolicySet>>,
     readiness: &mut Readiness,
 ) -> anyhow::Result<(Source, Vec<(&'static str, Watch)>)> {
-    use crate::cluster::{facts, snapshot};
-    let client = crate::cluster::connect(arguments.kubeconfig.as_deref()).await?;
+    use crate::cluster::{self, Thread, facts, snapshot};
+    let config = cluster::config(arguments.kubeconfig.as_deref()).await?;
+    let thread = Thread::start().context("cannot start the thread that watches the cluster")?;
+    let client = thread.client(config.clone())?;
     let gate = readiness.gate("namespaces");
-    let (namespaces, watch) = facts::View::follow(client.clone(), move || gate.open());
+    let (namespaces, watch) = facts::View::follow(cluster::client(config)?, client.clone(), move || gate.open());
     let settings = snapshot::Settings {
         karpenter: arguments.karpenter.into(),
         namespace: arguments.namespace.clone(),
@@ -330,28 +319,24 @@ async fn follow(
     };
     let (packing, follower) = snapshot::Live::new(client, Arc::clone(&namespaces), Arc::clone(policies), settings);
     let gate = readiness.gate("snapshot");
-    let watches: [(_, Watch); 2] = [
-        ("facts", {
-            let namespaces = Arc::clone(&namespaces);
-            Box::new(move |metrics| {
-                let metrics = Arc::clone(metrics);
-                Box::pin(async move {
-                    tokio::select! {
-                        () = watch => {}
-                        () = report_ages(&namespaces, &metrics) => {}
-                    }
-                })
-            })
-        }),
-        (
-            "snapshot",
-            Box::new(move |metrics| {
-                let metrics = Arc::clone(metrics);
-                Box::pin(follower.run(move || gate.open(), move |status| report(&metrics.snapshot, status)))
-            }),
-        ),
-    ];
-    Ok((Source::Cluster { namespaces, packing }, watches.into()))
+    let facts: Watch = {
+        let (namespaces, thread) = (Arc::clone(&namespaces), thread.clone());
+        Box::new(move |metrics| {
+            let metrics = Arc::clone(metrics);
+            Box::pin(thread.run(async move {
+                tokio::select! {
+                    () = watch => {}
+                    () = report_ages(&namespaces, &metrics) => {}
+                }
+            }))
+        })
+    };
+    let snapshot: Watch = Box::new(move |metrics| {
+        let metrics = Arc::clone(metrics);
+        let follow = follower.run(move || gate.open(), move |status| report(&metrics.snapshot, status));
+        Box::pin(thread.run(follow))
+    });
+    Ok((Source::Cluster { namespaces, packing }, vec![("facts", facts), ("snapshot", snapshot)]))
 }
 
 /// Tells the metrics once a second how old what is known of namespaces may be.

@@ -49,12 +49,14 @@ struct Watched {
 }
 
 impl View {
-    /// A view, and the task that keeps it true; it calls `opened` when namespaces and LimitRanges have been listed once.
+    /// A view, and the task that keeps it true; it calls `opened` when namespaces and LimitRanges have been listed once. Namespaces that are not
+    /// there yet are asked for with `asking`, by whoever wants to know; all else is done with `client`, by the task.
     pub fn follow(
+        asking: Client,
         client: Client,
         opened: impl FnOnce() + Send + 'static,
     ) -> (Arc<View>, impl Future<Output = ()> + Send + 'static) {
-        let asking = Asking::new(client.clone());
+        let asking = Asking::new(asking);
         let watches = Watches {
             namespaces: Watched::new("namespaces"),
             limit_ranges: Watched::new("limitranges"),

@@ -33,6 +33,22 @@ fn explain_knows_every_rule() {
     assert!(typo.err.contains("did you mean `supercargo explain required-limits`?"), "{}", typo.err);
 }
 
+/// `serve` is parsed without the other commands.
+#[test]
+#[cfg(feature = "server")]
+fn serve_explains_itself_as_any_command_does() {
+    let here = folder(&[]);
+    for command in ["serve", "check"] {
+        let (asked, helped) = (run(here.path(), &[command, "--help"], ""), run(here.path(), &["help", command], ""));
+        assert_eq!((asked.code, &asked.out), (0, &helped.out));
+        assert!(asked.out.contains(&format!("Usage: supercargo {command} ")), "{}", asked.out);
+        let wrong = run(here.path(), &[command, "--lissten"], "");
+        let last = format!("\nUsage: supercargo {command} ");
+        assert!(wrong.code == 2 && wrong.err.contains(&last), "{}", wrong.err);
+        assert!(wrong.err.starts_with("error: unexpected argument '--lissten' found\n"), "{}", wrong.err);
+    }
+}
+
 #[test]
 fn mistakes_in_policies_have_a_place() {
     let bad = MEMORY.replace("cpu: false", "cpu: 1, cpus: 2");

@@ -110,7 +110,7 @@ impl Replica {
         tune(&mut settings);
 
         let mut tasks = JoinSet::new();
-        let (namespaces, watch) = View::follow(client.clone(), || {});
+        let (namespaces, watch) = View::follow(client.clone(), client.clone(), || {});
         tasks.spawn(watch);
         let (packing, follower) = Live::new(client, Arc::clone(&namespaces), Arc::clone(&policies), settings);
         let (opened, status) = (Arc::<AtomicBool>::default(), Arc::<Mutex<Option<Status>>>::default());

@@ -124,7 +124,8 @@ async fn the_view_follows_the_cluster_and_asks_for_what_is_new() {
     api.list("persistentvolumeclaims", claim);
 
     let open = Arc::new(AtomicBool::new(false));
-    let (view, task) = View::follow(Arc::clone(&api).serve().await, {
+    let client = Arc::clone(&api).serve().await;
+    let (view, task) = View::follow(client.clone(), client, {
         let open = Arc::clone(&open);
         move || open.store(true, Ordering::Relaxed)
     });
@@ -156,7 +157,8 @@ async fn the_view_follows_the_cluster_and_asks_for_what_is_new() {
 async fn a_name_is_asked_for_once_and_what_is_none_not_at_all() {
     let api = Arc::new(FakeApi::default());
     api.single.lock().unwrap().insert("new".to_owned(), namespace("new", "c"));
-    let (view, _task) = View::follow(Arc::clone(&api).serve().await, || {});
+    let client = Arc::clone(&api).serve().await;
+    let (view, _task) = View::follow(client.clone(), client, || {});
     let long = "x".repeat(64);
     for name in [
         "../../api/v1/namespaces/x",
@@ -191,7 +193,7 @@ async fn the_gate_stays_closed_while_nothing_is_listed() {
     let client = kube::Client::try_from(kube::Config::new(format!("http://{address}").parse().unwrap())).unwrap();
     let open = Arc::new(AtomicBool::new(false));
     let gate = Arc::clone(&open);
-    let (view, task) = View::follow(client, move || gate.store(true, Ordering::Relaxed));
+    let (view, task) = View::follow(client.clone(), client, move || gate.store(true, Ordering::Relaxed));
     let task = tokio::spawn(task);
     assert_eq!(view.namespace("shop").await.unwrap_err(), Missing::Unanswered);
     assert!(!open.load(Ordering::Relaxed) && !task.is_finished());
