@@ -28,7 +28,7 @@ pub use thread::Thread;
 /// A connection on which nothing was heard for so long is dead: bookmarks come once a minute.
 const SILENCE: Duration = Duration::from_secs(120);
 
-/// Does `work` with a client for [`connect`]'s cluster, and waits for it: for commands that ask and end.
+/// Does `work` with a client for [`config`]'s cluster, and waits for it: for commands that ask and end.
 pub fn ask<T>(kubeconfig: Option<&Path>, work: impl AsyncFnOnce(Client) -> anyhow::Result<T>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
     runtime.block_on(async { work(client(config(kubeconfig).await?)?).await })
