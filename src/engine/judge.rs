@@ -138,12 +138,17 @@ impl<'j> Judged<'j> {
         let Some(profiles) = profiles else { return Projection { tree: editor.into_tree(), ..Projection::default() } };
         let stowed = mutators::stow(profiles, self.facts.namespace, author, pod.at(), None, &mut editor);
         let Ok(mutators::Stowed { objections, mut warnings, .. }) = stowed else { return Projection::default() };
-        let edited = Pod::new(pod.at(), editor.tree().pointer(pod.at()).unwrap_or(&Node::Null));
-        if let Err(reason) = invariants::kept(pod, &edited, ranges) {
-            // The patch of such a pod will be held back.
+        if let Err(reason) = invariants::kept(pod, &pod_in(&editor, pod.at()), ranges) {
             let Ok(without) = self.completed(pod) else { return Projection::default() };
-            warnings = vec![not_applied(profiles, &reason)];
-            editor = without;
+            // A pod comes to the webhook with what LimitRanges give it.
+            match invariants::kept(&pod_in(&without, pod.at()), &pod_in(&editor, pod.at()), ranges) {
+                Ok(()) => warnings.push(format!("with the LimitRanges here {reason}: Kubernetes will refuse that")),
+                Err(reason) => {
+                    // The patch of such a pod will be held back.
+                    warnings = vec![not_applied(profiles, &reason)];
+                    editor = without;
+                }
+            }
         }
         Projection { tree: editor.into_tree(), objections, warnings }
     }
@@ -221,6 +226,11 @@ impl<'j> Judged<'j> {
             }
         }
     }
+}
+
+/// The pod at a pointer, as it was edited.
+fn pod_in<'t>(editor: &'t Editor<'_>, at: &'static str) -> Pod<'t> {
+    Pod::new(at, editor.tree().pointer(at).unwrap_or(&Node::Null))
 }
 
 /// Judges by a rule that no policy needs to list, unless one does.

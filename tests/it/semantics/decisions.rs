@@ -76,6 +76,23 @@ fn a_template_is_judged_with_the_limit_ranges_of_its_namespace() {
     assert_eq!(zero.validate(&Review::create(bare)).causes().len(), 2);
 }
 
+/// What a LimitRange alone does to a template's pods is not laid on the profile, which their patch will hold all the same.
+#[test]
+fn a_limit_range_that_breaks_a_template_is_named_as_such() {
+    let container = json!({"name": "a", "image": "a", "resources": {"requests": {"memory": "2Gi"}}});
+    let job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "scan"}, "spec": {"template": {
+        "metadata": {"labels": {"app.kubernetes.io/component": "scan"}, "annotations": {"supercargo.dev/source": "web-shop"}},
+        "spec": {"restartPolicy": "Never", "containers": [container]}}}});
+    World::built_in().check(&job).assert_clean();
+    for bound in ["default: {memory: 512Mi}", "max: {memory: 700Mi}"] {
+        let range = format!("{{kind: LimitRange, spec: {{limits: [{{type: Container, {bound}}}]}}}}");
+        let answer = World::built_in().knows(&range).validate(&Review::create(job.clone()));
+        assert!(answer.causes().is_empty(), "{bound}: {:?}", answer.causes());
+        let warning = "with the LimitRanges here container a would request more memory than its limit: Kubernetes will refuse that";
+        assert_eq!(answer.warnings(), [warning], "{bound}");
+    }
+}
+
 /// A pod that is stored is complete: LimitRanges were applied before it came, and are not applied again in its favour.
 #[test]
 fn a_pod_is_judged_as_it_would_be_stored() {
