@@ -71,11 +71,14 @@ impl Problems {
         }
     }
 
-    /// A quantity that is not negative.
+    /// A quantity that is not negative, and no more than Kubernetes counts.
     pub fn quantity(&mut self, at: &str, text: &str) {
         match quantity::parse(text) {
             Ok(amount) if amount.is_negative() => {
                 self.add(at, format!("{text:?} is negative: write an amount of 0 or more"));
+            }
+            Ok(amount) if amount.units() > i64::MAX.unsigned_abs() => {
+                self.add(at, format!("{text:?} is more than Kubernetes can count: write less than 8Ei"));
             }
             Ok(_) => {}
             Err(error) => self.add(at, error.to_string()),

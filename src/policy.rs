@@ -149,6 +149,11 @@ impl PolicySet {
 
     /// Adds one object when it is without fault.
     fn add(&mut self, tree: &Node<'_>, types: &VolumeTypes, problems: &mut Problems) {
+        // First, as of another kind all else would be wrong as well.
+        if let Some(kind) = tree.str("kind").filter(|kind| !KINDS.contains(kind)) {
+            problems.add("/kind", format!("{kind:?} is none of our kinds: write one of {}", KINDS.join(", ")));
+            return;
+        }
         let Some(object) = fields::read::<Object>(tree.to_value(), "", problems) else { return };
         if object.api_version != API_VERSION {
             problems.add("/apiVersion", format!("{:?} is not known here: write {API_VERSION}", object.api_version));
@@ -193,9 +198,7 @@ impl PolicySet {
                     self.exemptions.extend(exemption);
                 }
             }
-            other => {
-                problems.add("/kind", format!("{other:?} is none of our kinds: write one of {}", KINDS.join(", ")));
-            }
+            _ => {}
         }
     }
 
@@ -322,10 +325,12 @@ mod tests {
             "GuardPolicy",
         );
         assert_error(
-            json!({"apiVersion": "v1", "kind": "Guard", "metadata": {"name": "x"}, "spec": {}}),
+            json!({"apiVersion": "v1", "kind": "GuardPolicy", "metadata": {"name": "x"}, "spec": {}}),
             "apiVersion",
             API_VERSION,
         );
+        // Of another kind everything else would be wrong as well.
+        assert_error(json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {}}), "kind", "GuardPolicy");
     }
 
     #[test]

@@ -10,7 +10,11 @@ use crate::workload::resources::{POD_LEVEL, SIDES};
 /// How a resource is counted.
 #[derive(Clone, Copy)]
 enum Counting {
-    /// In any amount; several containers may together ask for less than they may use.
+    /// In thousandths; of these and the next two, containers may ask for less than they may use.
+    Cores,
+    /// In whole ones.
+    Bytes,
+    /// In any amount.
     Shared,
     /// In pages of this size.
     Pages(Quantity),
@@ -25,7 +29,7 @@ pub(super) fn check(at: &str, amounts: &Amounts, problems: &mut Problems) {
             let at = format!("{at}/{side}/{}", escape(resource));
             problems.quantity(&at, &amount.0);
             if let Some(counting) = counting(&at, resource, problems) {
-                check_amount(&at, counting, &amount.0, problems);
+                check_amount(&at, side, counting, &amount.0, problems);
             }
         }
     }
@@ -47,8 +51,11 @@ pub(super) fn check(at: &str, amounts: &Amounts, problems: &mut Problems) {
 
 /// How a resource of this name is counted; `None` when there can be none, which is reported.
 fn counting(at: &str, resource: &str, problems: &mut Problems) -> Option<Counting> {
+    if resource == "cpu" {
+        return Some(Counting::Cores);
+    }
     if POD_LEVEL.contains(&resource) || resource == "ephemeral-storage" {
-        return Some(Counting::Shared);
+        return Some(Counting::Bytes);
     }
     if let Some(size) = resource.strip_prefix("hugepages-") {
         return match quantity::parse(size) {
@@ -68,25 +75,42 @@ fn counting(at: &str, resource: &str, problems: &mut Problems) -> Option<Countin
     Some(if resource.contains("kubernetes.io/") { Counting::Shared } else { Counting::Pieces })
 }
 
-fn check_amount(at: &str, counting: Counting, text: &str, problems: &mut Problems) {
+fn check_amount(at: &str, side: &str, counting: Counting, text: &str, problems: &mut Problems) {
     let Ok(amount) = quantity::parse(text) else { return };
+    let wrong = match counting {
+        Counting::Cores | Counting::Bytes if side == "limits" && amount == Quantity::ZERO => {
+            format!("a limit of {text} bounds nothing: write an amount, or leave it out")
+        }
+        _ if fits(counting, amount) => return,
+        Counting::Shared => return,
+        Counting::Cores => {
+            format!("{text} is no whole number of thousandths of a core: write one such as 250m")
+        }
+        Counting::Bytes => format!("{text} is no whole number of bytes: write one such as 512Mi"),
+        Counting::Pieces => format!("{text} is no whole number, and these are counted in pieces: write one such as 1"),
+        Counting::Pages(page) => format!("{text} cannot be had in pages of {page} bytes: write a multiple of them"),
+    };
+    problems.add(at, wrong);
+}
+
+/// Whether so much can be counted out.
+fn fits(counting: Counting, amount: Quantity) -> bool {
     match counting {
-        Counting::Pieces if !amount.is_multiple_of(Quantity::ONE) => {
-            problems
-                .add(at, format!("{text} is no whole number, and these are counted in pieces: write one such as 1"));
-        }
-        Counting::Pages(size) if !amount.is_multiple_of(size) => {
-            problems.add(at, format!("{text} cannot be had in pages of {size} bytes: write a multiple of them"));
-        }
-        _ => {}
+        Counting::Shared => true,
+        Counting::Cores => amount.in_millis() == amount,
+        Counting::Bytes | Counting::Pieces => amount.is_multiple_of(Quantity::ONE),
+        Counting::Pages(size) => amount.is_multiple_of(size),
     }
 }
 
 fn check_request(at: &str, resource: &str, request: &str, limit: Option<&str>, problems: &mut Problems) {
     let at = format!("{at}/requests/{}", escape(resource));
-    let countable = !matches!(counting(&at, resource, &mut Problems::default()), None | Some(Counting::Shared));
+    let counting = counting(&at, resource, &mut Problems::default());
+    let countable = matches!(counting, Some(Counting::Pages(_) | Counting::Pieces));
     let Some(limit) = limit else {
-        if countable {
+        // An amount that cannot be is complained of where it stands, and not to be written twice.
+        let can_be = |counting| quantity::parse(request).is_ok_and(|amount| fits(counting, amount));
+        if countable && counting.is_some_and(can_be) {
             problems.add(at, format!("needs a limit of the same amount: write limits: {{{resource}: {request}}}, too"));
         }
         return;

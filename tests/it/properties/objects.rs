@@ -359,7 +359,13 @@ pub fn profile(dice: &mut Dice<'_>, index: usize) -> Value {
         .collect();
     let amounts = |dice: &mut Dice<'_>| {
         let side = |dice: &mut Dice<'_>, of: &[&str]| -> Map<String, Value> {
-            (0..dice.below(4)).map(|_| (dice.pick(&RESOURCES[..4]).to_owned(), json!(dice.pick(of)))).collect()
+            let entry = |dice: &mut Dice<'_>| {
+                let (resource, amount) = (dice.pick(&RESOURCES[..4]), dice.pick(of));
+                // There is no part of a byte.
+                let amount = if resource != "cpu" && amount.ends_with('m') { "1" } else { amount };
+                (resource.to_owned(), json!(amount))
+            };
+            (0..dice.below(4)).map(|_| entry(dice)).collect()
         };
         let mut requests = side(dice, &["100m", "250m", "1", "0"]);
         let limits = side(dice, &["1", "2", "512Mi", "1Gi"]);

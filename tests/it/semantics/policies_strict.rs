@@ -279,6 +279,12 @@ fn amounts_that_would_spoil_their_pods() {
             "is not the limit of 2",
         ),
         ("limits: {nvidia.com/gpu: 500m}", "limits.nvidia.com/gpu", "no whole number"),
+        ("requests: {nvidia.com/gpu: 1.5}", "requests.nvidia.com/gpu", "no whole number"),
+        ("limits: {cpu: '0'}", "limits.cpu", "a limit of 0 bounds nothing"),
+        ("limits: {memory: 512m}", "limits.memory", "write one such as 512Mi"),
+        ("requests: {cpu: 0.0001}", "requests.cpu", "thousandths of a core"),
+        ("requests: {ephemeral-storage: 99999999999E}", "requests.ephemeral-storage", "write less than 8Ei"),
+        ("limits: {cpu: '1e99999'}", "limits.cpu", "write less than 8Ei"),
         ("limits: {a/b c: 1}", "limits.a/b c", "no valid key"),
         ("limits: {requests.example.com/a: 1}", "limits.requests.example.com/a", "there is no resource"),
         ("limits: {hugepages-2Mi: 1Gi}", "limits.hugepages-2Mi", "without cpu and memory"),
@@ -294,6 +300,7 @@ fn amounts_that_would_spoil_their_pods() {
             "requests: {nvidia.com/gpu: 1}, limits: {nvidia.com/gpu: '1'}",
             "requests: {cpu: 1}, limits: {hugepages-2Mi: 1Gi}",
             "requests: {kubernetes.io/batch-cpu: 500, cpu: 100m}",
+            "requests: {cpu: 0, memory: '0'}, limits: {cpu: 0.001, memory: 1}",
         ]
         .map(containers),
     );
@@ -391,6 +398,7 @@ fn documents() {
             "apiVersion: \"supercargo.dev/v1\" is not known here: write supercargo.dev/v1alpha1",
         ),
         (json!({"kind": "Guard", "spec": spec}), "kind: \"Guard\" is none of our kinds"),
+        (json!({"kind": "ConfigMap", "apiVersion": "v1", "data": {}}), "kind: \"ConfigMap\" is none of our kinds"),
         (json!({"kind": "GuardPolicy", "metadata": {}, "spec": spec}), "metadata.name: is missing"),
         (
             json!({"kind": "GuardPolicy", "metadata": {"name": "Base Line"}, "spec": spec}),
