@@ -102,6 +102,7 @@ pub struct Arguments {
         value_name = "NAME,…",
         env = "SUPERCARGO_EXCLUDE_NAMESPACES",
         value_delimiter = ',',
+        value_parser = engine::excluded_namespace,
         default_values = EXCLUDED_NAMESPACES
     )]
     exclude_namespaces: Vec<String>,
@@ -125,7 +126,7 @@ pub struct Arguments {
     #[arg(long, value_name = "SECONDS", env = "SUPERCARGO_DRAIN_DEADLINE", value_parser = seconds, default_value = "15")]
     drain_deadline: Duration,
 
-    /// Connections in all; when they are taken, those that have been idle for longest give way
+    /// Connections in all; when they are taken, those that have been idle for longest give way. Each takes 45 KB, and up to 200 while a body comes
     #[arg(long, value_name = "N", env = "SUPERCARGO_MAX_CONNECTIONS", default_value = "2048")]
     max_connections: usize,
 
@@ -393,7 +394,8 @@ fn load_facts(path: &Path) -> anyhow::Result<Files> {
     let found = source::find(&[path.to_owned()]);
     let mut problems = found.problems;
     let mut namespaces = Namespaces::default();
-    namespaces.learn_all(&found.files, "default", &mut |problem| problems.push(problem));
+    let odd = namespaces.learn_all(&found.files, "default", &mut |problem| problems.push(problem));
+    problems.extend(odd);
     for problem in &problems {
         tracing::error!(problem = %problem, "facts cannot be used");
     }

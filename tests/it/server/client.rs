@@ -1,6 +1,6 @@
 //! A small HTTPS client, and raw TLS streams for those who misbehave.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
 use supercargo::pki::Pair;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -95,9 +95,20 @@ impl Client {
     }
 
     pub async fn connect(&self) -> std::io::Result<TlsStream<TcpStream>> {
-        let stream = TcpStream::connect(self.address).await?;
+        self.shake(TcpStream::connect(self.address).await?).await
+    }
+
+    /// The handshake on a connection that was made.
+    pub async fn shake(&self, stream: TcpStream) -> std::io::Result<TlsStream<TcpStream>> {
         let name = ServerName::try_from("localhost").unwrap();
         tokio::time::timeout(PATIENCE, TlsConnector::from(Arc::clone(&self.config)).connect(name, stream)).await?
+    }
+
+    /// A TCP connection from this address of our own.
+    pub async fn connect_from(&self, address: IpAddr) -> std::io::Result<TcpStream> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind((address, 0).into())?;
+        tokio::time::timeout(PATIENCE, socket.connect(self.address)).await?
     }
 
     /// One request on a connection of its own.

@@ -11,7 +11,7 @@ use supercargo::pki::Issued;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::client::{Client, eventually, get};
+use super::client::{Client, eventually, full, get, metric, post};
 use super::running::{issue, review, write_pair};
 
 /// `supercargo serve` on ports of the system's choice; dropping it kills it.
@@ -148,6 +148,71 @@ async fn idle_connections_leave_files_for_the_kubelet() {
     let log = serve.log.lock().unwrap().clone();
     assert!(log.contains("fewer connections than --max-connections"), "{log}");
     assert!(!log.contains("cannot accept"), "{log}");
+}
+
+/// Bytes, of a line such as `memory: 512Mi` of the Deployment that is installed.
+fn limit_of_memory() -> u64 {
+    let manifest = include_str!("../../../manifests/install/deployment.yaml");
+    let amount = manifest.split("limits:").nth(1).unwrap().split("memory: ").nth(1).unwrap().lines().next().unwrap();
+    supercargo::quantity::parse(amount).unwrap().units()
+}
+
+/// "10,000 connections: ... memory stays within its budget, and the next request is answered": with so many that get no further than
+/// half a handshake, then with as many bodies that stop as there are places for connections.
+#[tokio::test(flavor = "multi_thread")]
+async fn floods_stay_within_the_memory_of_the_manifest() {
+    /// What the view of a large cluster may take beside it (docs/performance.md).
+    const VIEW: u64 = 75_000_000;
+    let (folder, issued) = (TempDir::new().unwrap(), issue());
+    let files = usize::try_from(supercargo::server::open_files::raise().unwrap_or(1 << 20)).unwrap();
+    let serve = Serve::start(folder.path(), &issued, &["--body-timeout", "60"]);
+    let client = Client::new(serve.webhook, &[issued.authority.certificate.as_bytes()], None);
+    let highest = || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", serve.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+    };
+    let ask = || client.send(post("/validate", full(review("u", "Pod", "{}"))));
+    let answers = async || ask().await.is_ok_and(|reply| reply.status == 200);
+    let from = |number: usize| [127, 0, 1, u8::try_from(number % 60).unwrap()].into();
+
+    let mut half_open = Vec::new();
+    for number in 0..10_000.min(files / 2) {
+        if let Ok(mut stream) = client.connect_from(from(number)).await {
+            let _ = stream.write_all(b"\x16\x03\x01\x02\x00\x01").await;
+            half_open.push(stream);
+        }
+    }
+    eventually("others are answered beside half-open connections", answers).await;
+    drop(half_open);
+
+    let mut stalled = tokio::task::JoinSet::new();
+    // Handshakes that wait for each other give way to those that come after them.
+    let turns = Arc::new(tokio::sync::Semaphore::new(32));
+    for number in 0..2_048.min(files / 2) {
+        let (client, turns) = (client.clone(), Arc::clone(&turns));
+        stalled.spawn(async move {
+            let turn = turns.acquire().await;
+            let stream = client.connect_from(from(number)).await?;
+            let mut stream = client.shake(stream).await?;
+            drop(turn);
+            let head = "POST /validate?timeout=30s HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n";
+            stream.write_all(format!("{head}content-length: 262144\r\n\r\n").as_bytes()).await?;
+            // Not all of it, and at some point the server takes no more.
+            stream.write_all(&vec![b' '; 262_143]).await?;
+            stream.flush().await?;
+            // Until it is closed.
+            stream.read_to_end(&mut Vec::new()).await
+        });
+    }
+    let in_flight = async || metric(serve.http, "supercargo_requests_in_flight").await;
+    eventually("bodies stand", async || in_flight().await > 1_000.min(files as u64 / 8)).await;
+    eventually("others are answered beside bodies that stop", answers).await;
+    stalled.abort_all();
+    let highest = highest();
+
+    assert!(highest + VIEW <= limit_of_memory(), "{highest}");
+    eventually("nothing is in flight", async || in_flight().await == 0).await;
 }
 
 #[tokio::test]
