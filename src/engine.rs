@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use crate::facts::Namespace;
+use crate::fields::Problems;
 use crate::finding::{Action, Digester, Eased, Finding, Verdict};
 use crate::fingerprint;
 use crate::mutators::{self, Author, Combined};
@@ -56,6 +57,18 @@ pub const EXCLUDED_NAMESPACES: [&str; 12] = [
     "rook-ceph",
     "tigera-operator",
 ];
+
+/// A name or a pattern for [`Settings::excluded_namespaces`], as it may be typed: "" leaves out none.
+pub fn excluded_namespace(text: &str) -> Result<String, String> {
+    let mut problems = Problems::default();
+    if !text.is_empty() {
+        problems.namespace_pattern("", text);
+    }
+    match problems.list().pop() {
+        Some((_, problem)) => Err(problem),
+        None => Ok(text.to_owned()),
+    }
+}
 
 impl Default for Settings {
     fn default() -> Self {
@@ -338,7 +351,8 @@ fn sabotage(pod: &Pod<'_>, editor: &mut Editor<'_>) {
             // A mount without its volume: the API server would refuse the pod for it.
             let _ = editor.append(&Path::at("/spec/containers").index(0).key("volumeMounts"), limits);
         }
-        Some("panic") => panic!("sabotaged"),
+        // As a failed slice would: with text of the object in its message.
+        Some("panic") => panic!("sabotaged: {}", pod.annotation("sabotage.supercargo.dev/say").unwrap_or_default()),
         _ => {}
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::tree::Node;
+use crate::tree::{Node, escape};
 use crate::workload::LimitRange;
 
 /// A namespace as far as it matters for judging what is in it.
@@ -55,6 +55,25 @@ impl Namespace {
             _ => return false,
         }
         true
+    }
+}
+
+impl Namespace {
+    /// What [`learn`](Self::learn) passes over in such an object although it was meant, as pointers and words.
+    pub fn oddities(kind: &str, object: &Node<'_>) -> Vec<(String, String)> {
+        match kind {
+            "Namespace" => {
+                let labels = object.get("metadata").into_iter().flat_map(|metadata| metadata.entries("labels"));
+                let odd = labels.filter(|(_, value)| value.as_str().is_none());
+                odd.map(|(key, _)| {
+                    let words = "is no text, and so no label: write the value in quotes";
+                    (format!("/metadata/labels/{}", escape(key)), format!("label {key} {words}"))
+                })
+                .collect()
+            }
+            "LimitRange" => LimitRange::oddities(object),
+            _ => Vec::new(),
+        }
     }
 }
 

@@ -19,7 +19,7 @@ mod text;
 pub enum Format {
     /// For people.
     Text,
-    /// One JSON document: findings and a summary.
+    /// One JSON document: findings, what could not be judged, and a summary.
     Json,
     /// SARIF 2.1.0, for code scanning.
     Sarif,
@@ -81,7 +81,6 @@ pub struct Summary {
     /// Objects left out because their namespace is.
     pub skipped: usize,
     /// Documents and files that could not be judged.
-    #[serde(skip)]
     pub problems: usize,
 }
 

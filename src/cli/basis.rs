@@ -133,8 +133,11 @@ impl Basis {
             complain("note", NO_KEY);
         }
         let mut namespaces = load_facts(&facts.facts, &facts.namespace)?;
-        // What is wrong in these is said when they are judged.
-        namespaces.learn_all(files, &facts.namespace, &mut |_: Problem| {});
+        // What cannot be read of these is said when they are judged.
+        let odd = namespaces.learn_all(files, &facts.namespace, &mut |_: Problem| {});
+        for problem in &odd {
+            complain("warning", problem);
+        }
         let namespace = facts.namespace;
         let engine = Engine::new(settings).with_fingerprints(fingerprints);
         // Taken once, so that a long run judges all objects by the same day.
@@ -165,7 +168,8 @@ pub(super) fn load_facts(paths: &[PathBuf], default: &str) -> anyhow::Result<Nam
     let given = source::find(paths);
     let mut problems = given.problems;
     let mut namespaces = Namespaces::default();
-    namespaces.learn_all(&given.files, default, &mut |problem| problems.push(problem));
+    let odd = namespaces.learn_all(&given.files, default, &mut |problem| problems.push(problem));
+    problems.extend(odd);
     if problems.is_empty() {
         if !paths.is_empty() && namespaces.is_empty() {
             complain("warning", NO_FACTS);

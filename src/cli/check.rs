@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use super::basis::{Basis, FactArguments, FingerprintArguments, PolicyArguments};
 use super::progress::Progress;
 use super::{CLEAN, FAILED, Problem, REFUSED, colours, complain, complain_of};
-use crate::engine::{EXCLUDED_NAMESPACES, Settings, create_request};
+use crate::engine::{EXCLUDED_NAMESPACES, Settings, create_request, excluded_namespace};
 use crate::output::{self, Format, Judged, Located, Report, Summary};
 use crate::review::Body;
 use crate::source::{self, Document, File, Item, Wanted};
@@ -40,7 +40,7 @@ pub(super) struct Arguments {
     #[arg(long, value_enum, default_value = "deny", value_name = "ACTION")]
     fail_on: FailOn,
     /// Namespaces that are left out, as `serve` leaves them out; '' for none
-    #[arg(long, value_name = "NAME,…", value_delimiter = ',', default_values = EXCLUDED_NAMESPACES)]
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = excluded_namespace, default_values = EXCLUDED_NAMESPACES)]
     exclude_namespaces: Vec<String>,
     #[command(flatten)]
     policies: PolicyArguments,

@@ -1,4 +1,4 @@
-//! One JSON document, written as results come: a long run holds no list of findings.
+//! One JSON document, written as results come: a long run holds no list of findings. What could not be judged comes after them.
 
 use std::io::{self, Write};
 
@@ -11,6 +11,20 @@ use crate::source::Problem;
 pub(super) struct Json<W> {
     out: W,
     begun: bool,
+    /// Each as JSON.
+    problems: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Unjudged<'e> {
+    file: &'e str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    column: Option<u32>,
+    message: &'e str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    help: Option<&'e str>,
 }
 
 #[derive(Serialize)]
@@ -40,7 +54,7 @@ struct Entry<'e> {
 
 impl<W: Write> Json<W> {
     pub(super) fn new(out: W) -> Self {
-        Json { out, begun: false }
+        Json { out, begun: false, problems: Vec::new() }
     }
 
     fn begin(&mut self) -> io::Result<()> {
@@ -78,13 +92,22 @@ impl<W: Write> Report for Json<W> {
         Ok(())
     }
 
-    fn problem(&mut self, _: &Problem) -> io::Result<()> {
+    fn problem(&mut self, problem: &Problem) -> io::Result<()> {
+        let Problem { file, place, message, help } = problem;
+        let (line, column) = place.map(|place| (place.line, place.column)).unzip();
+        let unjudged = Unjudged { file, line, column, message, help: help.as_deref() };
+        self.problems.push(safe_json(&serde_json::to_string(&unjudged)?));
         Ok(())
     }
 
     fn finish(&mut self, summary: &Summary) -> io::Result<()> {
         let end = if self.begun { "\n  ],\n" } else { "{\n  \"findings\": [],\n" };
-        writeln!(self.out, "{end}  \"summary\": {}\n}}", serde_json::to_string(summary)?)?;
+        let problems = match self.problems.join(",\n    ") {
+            none if none.is_empty() => "[]".to_owned(),
+            some => format!("[\n    {some}\n  ]"),
+        };
+        let summary = serde_json::to_string(summary)?;
+        writeln!(self.out, "{end}  \"problems\": {problems},\n  \"summary\": {summary}\n}}")?;
         self.out.flush()
     }
 }

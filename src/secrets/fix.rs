@@ -5,10 +5,12 @@
 use super::shell::COMMANDS;
 use super::site::Site;
 use super::{Certainty, Kind, Surface};
+use crate::printable::printable;
 
 /// The fix for a secret of `kind` at `site` of the object called `object`.
 pub(super) fn of(kind: Kind, certainty: Certainty, site: &Site<'_>, inner: Option<&str>, object: &str) -> String {
-    let object = if object.is_empty() { "app" } else { object.trim_end_matches('-') };
+    // These go into lines that we wrote, and may bring lines of their own.
+    let object = printable(if object.is_empty() { "app" } else { object.trim_end_matches('-') });
     let key = inner.or(site.key).unwrap_or("value");
     let rotate =
         if certainty == Certainty::Certain { "The value counts as leaked: replace it at its issuer." } else { "" };
@@ -26,7 +28,7 @@ pub(super) fn of(kind: Kind, certainty: Certainty, site: &Site<'_>, inner: Optio
     let fix = match site.surface {
         Surface::Env => format!(
             "Put the value into a Secret and refer to it:\n- name: {}\n  valueFrom:\n    secretKeyRef: {{name: {object}-secrets, key: {name}}}",
-            site.key.unwrap_or("NAME")
+            printable(site.key.unwrap_or("NAME"))
         ),
         Surface::Argument | Surface::Lifecycle => {
             // Of `mysql -pX` the key is the command.

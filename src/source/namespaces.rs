@@ -14,33 +14,42 @@ const KINDS: [&str; 4] = ["Namespace", "LimitRange", "NetworkPolicy", "Persisten
 pub struct Namespaces(BTreeMap<String, Namespace>);
 
 impl Namespaces {
-    /// Learns from every file; what cannot be read is handed to `problem`. An object may stand in front of its Namespace, so
-    /// this goes before judging.
-    pub fn learn_all(&mut self, files: &[File], default: &str, problem: &mut dyn FnMut(Problem)) {
+    /// Learns from every file; what cannot be read is handed to `problem`, and what is read and counts for nothing is returned. An object may
+    /// stand in front of its Namespace, so this goes before judging.
+    #[must_use]
+    pub fn learn_all(&mut self, files: &[File], default: &str, problem: &mut dyn FnMut(Problem)) -> Vec<Problem> {
+        let mut odd = Vec::new();
         for file in files {
             match file.text() {
                 Ok(text) => file.documents(&text, Wanted::Facts, &mut |item| match item {
-                    Item::Document(document) => self.learn(&document, default),
+                    Item::Document(document) => {
+                        for (at, message) in self.learn(&document, default) {
+                            let place = Some(document.marks.place(&document.tree, &at));
+                            odd.push(Problem { file: file.name.clone(), place, message, help: None });
+                        }
+                    }
                     Item::Problem(found) => problem(found),
                     Item::Note(_) => {}
                 }),
                 Err(found) => problem(found),
             }
         }
+        odd
     }
 
-    /// Takes over what a document says of its namespace, which is `default` when it names none.
-    pub fn learn(&mut self, document: &Document<'_>, default: &str) {
+    /// Takes over what a document says of its namespace, which is `default` when it names none. Returns what in it counts for nothing, and why.
+    fn learn(&mut self, document: &Document<'_>, default: &str) -> Vec<(String, String)> {
         if !matches!(&*document.group, "" | "networking.k8s.io") || !KINDS.contains(&&*document.kind) {
-            return;
+            return Vec::new();
         }
         let name = match &*document.kind {
             "Namespace" => document.name(),
             _ => Some(document.namespace().unwrap_or(default)),
         };
-        let Some(name) = name else { return };
+        let Some(name) = name else { return Vec::new() };
         let namespace = self.0.entry(name.to_owned()).or_insert_with(|| Namespace::named(name));
         namespace.learn(&document.kind, &document.tree);
+        Namespace::oddities(&document.kind, &document.tree)
     }
 
     /// What is known of a namespace; its name alone, when nothing is.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::resources::{self, quantity};
 use super::{Container, Pod, Role};
 use crate::quantity::{Quantity, parse};
-use crate::tree::Node;
+use crate::tree::{Node, escape};
 
 /// One entry of a LimitRange, of type Container or Pod.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -84,6 +84,36 @@ impl LimitRange {
             _ => return None,
         }
         Some(range)
+    }
+
+    /// What [`read`](Self::read) passes over in a LimitRange object or cannot count with, as pointers and words.
+    pub fn oddities(object: &Node<'_>) -> Vec<(String, String)> {
+        let Some(limits) = object.path(&["spec", "limits"]) else {
+            return vec![("/spec".to_owned(), "spec.limits is missing: write a list of entries".to_owned())];
+        };
+        let Some(entries) = limits.as_array() else {
+            return vec![("/spec/limits".to_owned(), "spec.limits is no list: write `-` before its entry".to_owned())];
+        };
+        let mut odd = Vec::new();
+        for (index, entry) in entries.iter().enumerate() {
+            // Other types than these may be resources of their own.
+            let is_type = |of: &str| matches!(of, "Container" | "Pod" | "PersistentVolumeClaim") || of.contains('/');
+            if !entry.str("type").is_some_and(is_type) {
+                let words = "write Container, Pod or PersistentVolumeClaim";
+                odd.push((
+                    format!("/spec/limits/{index}"),
+                    format!("spec.limits[{index}].type is none of a LimitRange: {words}"),
+                ));
+            }
+            for side in ["default", "defaultRequest", "max", "maxLimitRequestRatio", "min"] {
+                for (resource, _) in entry.entries(side).filter(|(_, amount)| quantity(amount).is_err()) {
+                    let words = "is no quantity: write one such as 500m or 1Gi";
+                    let at = format!("/spec/limits/{index}/{side}/{}", escape(resource));
+                    odd.push((at, format!("spec.limits[{index}].{side}.{resource} {words}")));
+                }
+            }
+        }
+        odd
     }
 
     /// The resources that it bounds.

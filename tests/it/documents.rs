@@ -146,6 +146,21 @@ fn documents(path: &str) -> Vec<Value> {
     serde_saphyr::from_multiple(&read(path)).unwrap()
 }
 
+/// The Deployment that is installed says to `serve` what it understands: there is no cluster here, and that is all that is wrong.
+#[test]
+fn serve_knows_the_arguments_of_our_own_deployment() {
+    let objects = documents("manifests/install/deployment.yaml");
+    let pod = objects.iter().find_map(|object| object.pointer("/spec/template/spec/containers/0/args")).unwrap();
+    let arguments: Vec<&str> = pod.as_array().unwrap().iter().map(|argument| argument.as_str().unwrap()).collect();
+    let home = tempfile::tempdir().unwrap();
+    let mut serve = Command::new(env!("CARGO_BIN_EXE_supercargo"));
+    serve.args(&arguments).env_clear().env("HOME", home.path());
+    let output = serve.output().unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), arguments[0]), (Some(2), "serve"), "{text}");
+    assert!(text.contains("cannot find a cluster"), "{text}");
+}
+
 #[test]
 fn the_job_of_the_queue_is_a_scan() {
     let mut queue = documents("manifests/samples/keda/scaledjob.yaml");

@@ -15,7 +15,11 @@ use crate::objects::object;
 
 const PROFILE: &str = "supercargo.dev/profile";
 
-/// A wrong patch is held back and the pod admitted; a panic costs one HTTP 500 and is counted, and the pod is admitted.
+/// What the panic's message quotes of the pod.
+const QUOTED: &str = "hunter-two-9";
+
+/// A wrong patch is held back and the pod admitted; a panic costs one HTTP 500 and is counted, says nothing of what it held, and the pod is
+/// admitted.
 pub async fn catch_a_wrong_patch_and_a_panic(plane: &ControlPlane) -> Result<()> {
     let Some(program) = std::env::var_os("SUPERCARGO_SABOTAGE_BIN").map(PathBuf::from) else {
         // `make e2e` names the program that it tests; then this one must be there too.
@@ -33,6 +37,7 @@ pub async fn catch_a_wrong_patch_and_a_panic(plane: &ControlPlane) -> Result<()>
     let create = async |how: &str| {
         let mut pod = scan_pod(how);
         pod["metadata"]["annotations"]["sabotage.supercargo.dev/mutator"] = how.into();
+        pod["metadata"]["annotations"]["sabotage.supercargo.dev/say"] = QUOTED.into();
         // Not equipped, it has to pass by itself: limits, and the label without which `profile-label` refuses a scan pod.
         pod["metadata"]["labels"]["network.supercargo.dev/egress"] = "results-only".into();
         pod["spec"]["containers"] = serde_json::json!([good_container("app")]);
@@ -49,6 +54,11 @@ pub async fn catch_a_wrong_patch_and_a_panic(plane: &ControlPlane) -> Result<()>
     let panics = webhook.metric("supercargo_panics_total", &[]).await?;
     let faults = webhook.metric("supercargo_faults_total", &[]).await?;
     ensure!(panics == 1 && faults == 1, "{panics} panics and {faults} faults, say the metrics");
+    webhook.logged("panicked; please report the place").await?;
+    let log = webhook.log().await?;
+    ensure!(!log.contains(QUOTED), "what the panic quoted is in the log: {log}");
+    let (_, metrics) = webhook.get("/metrics").await?;
+    ensure!(!metrics.contains(QUOTED), "what the panic quoted is in the metrics: {metrics}");
     let (ready, body) = webhook.get("/readyz").await?;
     ensure!(ready == 200, "not ready after a panic: {body}");
     ensure!(create("afterwards").await?, "no pod is equipped after a panic");

@@ -43,7 +43,7 @@ spec:
     assert_eq!(found, [at(2, 22, 11, "1"), at(2, 24, 9, "2")]);
     assert_eq!(
         summary,
-        serde_json::json!({"files": 1, "documents": 2, "denied": 2, "warned": 0, "audited": 0, "exempted": 0, "skipped": 0})
+        serde_json::json!({"files": 1, "documents": 2, "denied": 2, "warned": 0, "audited": 0, "exempted": 0, "skipped": 0, "problems": 0})
     );
     assert_eq!(run.code, 1);
 }
@@ -366,4 +366,68 @@ fn advice_is_not_called_what_the_last_line_counts() {
     let run = run(here.path(), &["check", "--facts", facts, group], "");
     assert!(run.out.contains("note: redundant-affinity") && run.out.contains("0 warnings"), "{}", run.out);
     assert!(!run.out.contains("warning:"), "{}", run.out);
+}
+
+/// A program that reads JSON learns what was not judged.
+#[test]
+fn json_names_what_could_not_be_judged() {
+    let here = folder(&[("broken.yaml", "kind: Pod\nmetadata: [\n"), ("p.yaml", MEMORY)]);
+    let run = run(here.path(), &["check", "-o", "json", "--policies", "p.yaml", "broken.yaml", "nowhere.yaml"], "");
+    assert_eq!(run.code, 2);
+    let report: serde_json::Value = serde_json::from_str(&run.out).unwrap();
+    let problems = report["problems"].as_array().unwrap();
+    let files: Vec<_> = problems.iter().map(|problem| problem["file"].as_str().unwrap()).collect();
+    assert_eq!((files, &report["summary"]["problems"]), (vec!["nowhere.yaml", "broken.yaml"], &2.into()));
+    assert!(problems[1]["line"].is_u64() && problems[1]["message"].is_string(), "{problems:?}");
+}
+
+/// What is meant as a fact and counts for nothing is named where it stands.
+#[test]
+fn facts_that_count_for_nothing_are_named() {
+    let range = |limits: &str| {
+        format!(
+            "apiVersion: v1\nkind: LimitRange\nmetadata: {{name: r, namespace: shop}}\nspec: {{limits: {limits}}}\n"
+        )
+    };
+    let namespace = "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop, labels: {a.io/b: true}}\n".to_owned();
+    for (fact, said) in [
+        (
+            range("[{type: Container, default: {cpu: abc}}]"),
+            "facts.yaml:4:45: spec.limits[0].default.cpu is no quantity",
+        ),
+        (range("{type: Container}"), "facts.yaml:4:8: spec.limits is no list"),
+        (range("[{type: container}]"), "facts.yaml:4:17: spec.limits[0].type is none of a LimitRange"),
+        (namespace, "label a.io/b is no text, and so no label: write the value in quotes"),
+    ] {
+        let here =
+            folder(&[("p.yaml", MEMORY), ("web.yaml", "kind: ConfigMap\napiVersion: v1\n"), ("facts.yaml", &fact)]);
+        let given = run(here.path(), &["check", "--policies", "p.yaml", "--facts", "facts.yaml", "web.yaml"], "");
+        assert!(given.code == 2 && given.err.contains(said), "{said}: {}", given.err);
+        // Among what is judged it is only said.
+        let judged = run(here.path(), &["check", "--policies", "p.yaml", "facts.yaml", "web.yaml"], "");
+        assert!(judged.code == 0 && judged.err.contains(said), "{said}: {}", judged.err);
+    }
+}
+
+/// Names from objects stand in the lines of a fix, and make none of their own.
+#[test]
+fn a_name_in_a_fix_makes_no_line() {
+    let key = concat!("DB\\n::error::PASS", "WORD");
+    let value = concat!("Xk29fj", "Qz81LmPq");
+    let pod = format!(
+        "apiVersion: v1\nkind: Pod\nmetadata: {{name: \"a\\n::error::b\"}}\nspec:\n  containers:\n  - {{name: c, image: i, env: [{{name: \"{key}\", value: {value}}}]}}\n"
+    );
+    let here = folder(&[("pod.yaml", &pod)]);
+    let text = run(here.path(), &["check", "pod.yaml"], "").out;
+    assert!(text.contains("secretKeyRef"), "{text}");
+    assert!(text.lines().all(|line| !line.trim_start().starts_with("::")), "{text}");
+}
+
+#[test]
+fn what_is_left_out_is_named_as_namespaces_are() {
+    let here = folder(&[]);
+    for name in ["A B", "kube_sys"] {
+        let run = run(here.path(), &["check", "--exclude-namespaces", name, "."], "");
+        assert!(run.code == 2 && run.err.contains("is the name of no namespace"), "{}", run.err);
+    }
 }
