@@ -49,8 +49,8 @@ bench: build ## The engine alone, then the server beside a bare TLS echo (docs/p
 	SUPERCARGO_BIN=$(abspath $(TARGET))/bench/supercargo $(CARGO) bench --locked
 
 .PHONY: properties
-properties: ## 100,000 random pods through the mutators
-	PROPTEST_CASES=100000 $(CARGO) test --profile properties --locked --test it properties
+properties: ## 100,000 random pods through the mutators, and as many clusters through the planner
+	PROPTEST_CASES=100000 $(CARGO) test --profile properties --locked --test it -- properties packing::
 
 # Its advisories are no crate and lie on github.com, which not every machine reaches: `cargo deny check advisories` where it does.
 DENY := $(TARGET)/tools/cargo-deny-0.20.2

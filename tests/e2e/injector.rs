@@ -1,4 +1,5 @@
-//! Somebody else's mutating webhook, called after ours by its name: it adds a container to every pod that lacks it.
+//! Somebody else's mutating webhook, called before or after ours by the name of its configuration: it adds a container to every pod that
+//! lacks it.
 
 use std::sync::Arc;
 
@@ -29,8 +30,8 @@ pub struct Injector {
 }
 
 impl Injector {
-    /// Adds `container` to the pods of namespaces that have this label.
-    pub async fn start(plane: &ControlPlane, label: (&str, &str), container: Value) -> Result<Self> {
+    /// Adds `container` to the pods of namespaces that have this label. Webhooks are called in the order of their configurations' names.
+    pub async fn start(plane: &ControlPlane, name: &str, label: (&str, &str), container: Value) -> Result<Self> {
         let ca = Ca::new("supercargo e2e injector")?;
         let pair = ca.server(&["127.0.0.1"])?;
         let config = ServerConfig::builder().with_no_client_auth().with_single_cert(
@@ -45,7 +46,7 @@ impl Injector {
         let mut configuration = json!({
             "apiVersion": "admissionregistration.k8s.io/v1",
             "kind": "MutatingWebhookConfiguration",
-            "metadata": {"name": "zzz-injector"},
+            "metadata": {"name": name},
             "webhooks": [{
                 "name": "injector.e2e.supercargo.dev",
                 "clientConfig": {"service": {"namespace": "mesh", "name": "injector", "path": "/inject"}},

@@ -165,27 +165,31 @@ pub async fn pod_level_resources_stay(plane: &ControlPlane) -> Result<()> {
     Ok(())
 }
 
-/// Containers that other injectors add before us and after us: they get resources, keep `restartPolicy`, and no sources.
+/// Containers that others add before us, by a policy and by a webhook, and after us: they get resources, keep `restartPolicy`, and no sources.
 pub async fn other_injectors_get_along(plane: &ControlPlane) -> Result<()> {
     nodes(plane, "node", 1, "8", "16Gi", 50).await?;
     let scans = namespace(plane, "mesh", &[SCANS, MESH]).await?;
     source_claim(plane, &scans).await?;
     inject_before(plane).await?;
-    let proxy = json!({"name": "istio-proxy", "image": INJECTED});
-    let _after = Injector::start(plane, MESH, proxy).await?;
+    let proxy = |name: &str| json!({"name": name, "image": INJECTED});
+    let _before = Injector::start(plane, "aaa-injector", MESH, proxy("linkerd-proxy")).await?;
+    let _after = Injector::start(plane, "zzz-injector", MESH, proxy("istio-proxy")).await?;
     let installed = install(plane, &Setup::default()).await?;
 
-    let pod = wait_for("both injectors at work", SOON, async || {
+    let pod = wait_for("all injectors at work", SOON, async || {
         let pod = finished(plane, &scans, |_| ()).await?;
         let names = |list: &str| pod["spec"][list].as_array().map_or(0, Vec::len);
-        ensure!(names("initContainers") == 1 && names("containers") == 2, "it is {}", pod["spec"]);
+        ensure!(names("initContainers") == 1 && names("containers") == 3, "it is {}", pod["spec"]);
         Ok(Some(pod))
     })
     .await?;
     equipped(&pod, &["main"])?;
     let sidecar = &pod["spec"]["initContainers"][0];
     ensure!(sidecar["restartPolicy"] == "Always", "the sidecar lost its restartPolicy: {sidecar}");
-    for (what, container) in [("early", sidecar), ("late", &pod["spec"]["containers"][1])] {
+    let containers = &pod["spec"]["containers"];
+    let names = [&containers[1]["name"], &containers[2]["name"]];
+    ensure!(names == ["linkerd-proxy", "istio-proxy"], "webhooks were called in another order: {names:?}");
+    for (what, container) in [("policy's", sidecar), ("early", &containers[1]), ("late", &containers[2])] {
         for side in ["requests", "limits"] {
             for resource in ["cpu", "memory"] {
                 let amount = &container["resources"][side][resource];
