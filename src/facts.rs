@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::printable::printable;
 use crate::tree::{Node, escape};
 use crate::workload::LimitRange;
 
@@ -67,7 +68,7 @@ impl Namespace {
                 let odd = labels.filter(|(_, value)| value.as_str().is_none());
                 odd.map(|(key, _)| {
                     let words = "is no text, and so no label: write the value in quotes";
-                    (format!("/metadata/labels/{}", escape(key)), format!("label {key} {words}"))
+                    (format!("/metadata/labels/{}", escape(key)), format!("label {} {words}", printable(key)))
                 })
                 .collect()
             }

@@ -74,7 +74,7 @@ pub struct Problem {
     pub file: String,
     /// Where in it.
     pub place: Option<Place>,
-    /// What is wrong; no text from the file.
+    /// What is wrong; of the file's text only names.
     pub message: String,
     /// What to do or to type.
     pub help: Option<String>,

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use super::resources::{self, quantity};
 use super::{Container, Pod, Role};
+use crate::printable::printable;
 use crate::quantity::{Quantity, parse};
 use crate::tree::{Node, escape};
 
@@ -109,7 +110,7 @@ impl LimitRange {
                 for (resource, _) in entry.entries(side).filter(|(_, amount)| quantity(amount).is_err()) {
                     let words = "is no quantity: write one such as 500m or 1Gi";
                     let at = format!("/spec/limits/{index}/{side}/{}", escape(resource));
-                    odd.push((at, format!("spec.limits[{index}].{side}.{resource} {words}")));
+                    odd.push((at, format!("spec.limits[{index}].{side}.{} {words}", printable(resource))));
                 }
             }
         }
