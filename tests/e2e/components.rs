@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use rcgen::KeyPair;
 use serde_json::json;
 
@@ -57,25 +57,33 @@ impl Files {
     }
 }
 
-/// Writes the `AdmissionConfiguration` that makes the API server show webhooks a client certificate.
+/// Writes the `AdmissionConfiguration` that makes the API server show webhooks a client certificate: that of manifests/mtls, with paths of
+/// our own.
 fn admission(dir: &Path, webhook_clients: &Ca) -> Result<PathBuf> {
+    const FOLDER: &str = "/etc/kubernetes/supercargo";
     let (cert, key) = webhook_clients.client("kube-apiserver")?.write(dir, "webhook-client")?;
-    let kubeconfig = json!({
-        "apiVersion": "v1",
-        "kind": "Config",
-        // The name of a user is the host of the webhook; their ports are not known yet, and `*` is all of them.
-        "users": [{"name": "*", "user": {"client-certificate": cert, "client-key": key}}],
-    });
-    let plugin = json!({
-        "apiVersion": "apiserver.config.k8s.io/v1",
-        "kind": "WebhookAdmissionConfiguration",
-        "kubeConfigFile": file(dir, "webhook-client.kubeconfig", &kubeconfig.to_string())?,
-    });
-    let plugins = ["MutatingAdmissionWebhook", "ValidatingAdmissionWebhook"]
-        .map(|name| json!({"name": name, "configuration": &plugin}));
-    let configuration =
-        json!({"apiVersion": "apiserver.config.k8s.io/v1", "kind": "AdmissionConfiguration", "plugins": plugins});
-    file(dir, "admission.yaml", &configuration.to_string())
+    let (cert, key) = (cert.display().to_string(), key.display().to_string());
+    let replaced = |text: &str, changes: &[(&str, &str)]| {
+        changes.iter().try_fold(text.to_owned(), |text, (from, to)| {
+            ensure!(text.contains(from), "there is no {from} in a sample of manifests/mtls");
+            Ok(text.replace(from, to))
+        })
+    };
+    let kubeconfig = replaced(
+        include_str!("../../manifests/mtls/webhook-kubeconfig.yaml"),
+        &[
+            // The name of a user is the host of the webhook; their ports are not known yet, and `*` is all of them.
+            ("name: supercargo.supercargo.svc", "name: '*'"),
+            (&format!("{FOLDER}/client.crt"), &cert),
+            (&format!("{FOLDER}/client.key"), &key),
+        ],
+    )?;
+    let kubeconfig = file(dir, "webhook-client.kubeconfig", &kubeconfig)?.display().to_string();
+    let configuration = replaced(
+        include_str!("../../manifests/mtls/admission-configuration.yaml"),
+        &[(&format!("{FOLDER}/webhook-kubeconfig.yaml"), &kubeconfig)],
+    )?;
+    file(dir, "admission.yaml", &configuration)
 }
 
 /// The processes so far, in the order of their start.
