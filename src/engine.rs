@@ -64,10 +64,7 @@ pub fn excluded_namespace(text: &str) -> Result<String, String> {
     if !text.is_empty() {
         problems.namespace_pattern("", text);
     }
-    match problems.list().pop() {
-        Some((_, problem)) => Err(problem),
-        None => Ok(text.to_owned()),
-    }
+    problems.accept(text)
 }
 
 impl Default for Settings {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::fields::Problems;
 use crate::printable::printable;
 use crate::tree::{Node, escape};
 use crate::workload::LimitRange;
@@ -57,24 +58,23 @@ impl Namespace {
         }
         true
     }
-}
 
-impl Namespace {
-    /// What [`learn`](Self::learn) passes over in such an object although it was meant, as pointers and words.
-    pub fn oddities(kind: &str, object: &Node<'_>) -> Vec<(String, String)> {
+    /// What [`learn`](Self::learn) passes over in such an object although it was meant.
+    pub fn oddities(kind: &str, object: &Node<'_>) -> Problems {
+        let mut odd = Problems::default();
         match kind {
             "Namespace" => {
                 let labels = object.get("metadata").into_iter().flat_map(|metadata| metadata.entries("labels"));
-                let odd = labels.filter(|(_, value)| value.as_str().is_none());
-                odd.map(|(key, _)| {
-                    let words = "is no text, and so no label: write the value in quotes";
-                    (format!("/metadata/labels/{}", escape(key)), format!("label {} {words}", printable(key)))
-                })
-                .collect()
+                for (key, _) in labels.filter(|(_, value)| value.as_str().is_none()) {
+                    let label = printable(key);
+                    let words = format!("label {label} is no text, and so no label: write the value in quotes");
+                    odd.add(format!("/metadata/labels/{}", escape(key)), words);
+                }
             }
-            "LimitRange" => LimitRange::oddities(object),
-            _ => Vec::new(),
+            "LimitRange" => LimitRange::check(object, &mut odd),
+            _ => {}
         }
+        odd
     }
 }
 

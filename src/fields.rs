@@ -28,6 +28,11 @@ impl Problems {
         self.0
     }
 
+    /// What was typed, when nothing is wrong with it: for an argument of the command line.
+    pub fn accept(mut self, typed: &str) -> Result<String, String> {
+        self.0.pop().map_or_else(|| Ok(typed.to_owned()), |(_, message)| Err(message))
+    }
+
     /// A label's or annotation's key: `[domain/]name`, each part as Kubernetes wants it.
     pub fn label_key(&mut self, at: &str, key: &str) {
         let (domain, name) = key.split_once('/').map_or((None, key), |(domain, name)| (Some(domain), name));

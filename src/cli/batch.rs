@@ -244,7 +244,7 @@ fn id(typed: &str) -> Result<String, String> {
 fn label(typed: &str) -> Result<String, String> {
     let mut problems = Problems::default();
     problems.part_name("", typed);
-    problems.list().pop().map_or_else(|| Ok(typed.to_owned()), |(_, message)| Err(message))
+    problems.accept(typed)
 }
 
 fn folder(typed: &str) -> Result<String, String> {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::{Document, File, Item, Problem, Wanted};
 use crate::facts::Namespace;
+use crate::fields::Problems;
 
 /// Kinds whose documents are facts.
 const KINDS: [&str; 4] = ["Namespace", "LimitRange", "NetworkPolicy", "PersistentVolumeClaim"];
@@ -23,7 +24,7 @@ impl Namespaces {
             match file.text() {
                 Ok(text) => file.documents(&text, Wanted::Facts, &mut |item| match item {
                     Item::Document(document) => {
-                        for (at, message) in self.learn(&document, default) {
+                        for (at, message) in self.learn(&document, default).list() {
                             let place = Some(document.marks.place(&document.tree, &at));
                             odd.push(Problem { file: file.name.clone(), place, message, help: None });
                         }
@@ -37,16 +38,16 @@ impl Namespaces {
         odd
     }
 
-    /// Takes over what a document says of its namespace, which is `default` when it names none. Returns what in it counts for nothing, and why.
-    fn learn(&mut self, document: &Document<'_>, default: &str) -> Vec<(String, String)> {
+    /// Takes over what a document says of its namespace, which is `default` when it names none. Returns what in it counts for nothing.
+    fn learn(&mut self, document: &Document<'_>, default: &str) -> Problems {
         if !matches!(&*document.group, "" | "networking.k8s.io") || !KINDS.contains(&&*document.kind) {
-            return Vec::new();
+            return Problems::default();
         }
         let name = match &*document.kind {
             "Namespace" => document.name(),
             _ => Some(document.namespace().unwrap_or(default)),
         };
-        let Some(name) = name else { return Vec::new() };
+        let Some(name) = name else { return Problems::default() };
         let namespace = self.0.entry(name.to_owned()).or_insert_with(|| Namespace::named(name));
         namespace.learn(&document.kind, &document.tree);
         Namespace::oddities(&document.kind, &document.tree)

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use super::resources::{self, quantity};
 use super::{Container, Pod, Role};
+use crate::fields::Problems;
 use crate::printable::printable;
 use crate::quantity::{Quantity, parse};
 use crate::tree::{Node, escape};
@@ -87,34 +88,30 @@ impl LimitRange {
         Some(range)
     }
 
-    /// What [`read`](Self::read) passes over in a LimitRange object or cannot count with, as pointers and words.
-    pub fn oddities(object: &Node<'_>) -> Vec<(String, String)> {
+    /// Reports what [`read`](Self::read) passes over in a LimitRange object or cannot count with.
+    pub fn check(object: &Node<'_>, problems: &mut Problems) {
         let Some(limits) = object.path(&["spec", "limits"]) else {
-            return vec![("/spec".to_owned(), "spec.limits is missing: write a list of entries".to_owned())];
+            return problems.add("/spec", "spec.limits is missing: write a list of entries");
         };
         let Some(entries) = limits.as_array() else {
-            return vec![("/spec/limits".to_owned(), "spec.limits is no list: write `-` before its entry".to_owned())];
+            return problems.add("/spec/limits", "spec.limits is no list: write `-` before its entry");
         };
-        let mut odd = Vec::new();
         for (index, entry) in entries.iter().enumerate() {
+            let (at, field) = (format!("/spec/limits/{index}"), format!("spec.limits[{index}]"));
             // Other types than these may be resources of their own.
             let is_type = |of: &str| matches!(of, "Container" | "Pod" | "PersistentVolumeClaim") || of.contains('/');
             if !entry.str("type").is_some_and(is_type) {
                 let words = "write Container, Pod or PersistentVolumeClaim";
-                odd.push((
-                    format!("/spec/limits/{index}"),
-                    format!("spec.limits[{index}].type is none of a LimitRange: {words}"),
-                ));
+                problems.add(&*at, format!("{field}.type is none of a LimitRange: {words}"));
             }
             for side in ["default", "defaultRequest", "max", "maxLimitRequestRatio", "min"] {
                 for (resource, _) in entry.entries(side).filter(|(_, amount)| quantity(amount).is_err()) {
                     let words = "is no quantity: write one such as 500m or 1Gi";
-                    let at = format!("/spec/limits/{index}/{side}/{}", escape(resource));
-                    odd.push((at, format!("spec.limits[{index}].{side}.{} {words}", printable(resource))));
+                    let what = format!("{field}.{side}.{} {words}", printable(resource));
+                    problems.add(format!("{at}/{side}/{}", escape(resource)), what);
                 }
             }
         }
-        odd
     }
 
     /// The resources that it bounds.
