@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use serde_json::{Value, json};
@@ -187,6 +187,26 @@ impl Access {
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
             command: format!("kubectl {}", args.join(" ")),
         })
+    }
+
+    /// Runs a shell script in the project's folder, where `kubectl` is the admin's; it fails when one of the commands does.
+    pub async fn script(&self, script: &str) -> Result<()> {
+        let binaries = self.kubectl.parent().context("the folder of kubectl")?.to_owned();
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let path = std::env::join_paths(std::iter::once(binaries).chain(std::env::split_paths(&path)))?;
+        let output = Command::new("bash")
+            .args(["-euo", "pipefail", "-c", script])
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .env("PATH", path)
+            .env("KUBECONFIG", self.kubeconfig(User::Admin))
+            .env("KUBECACHEDIR", self.folder.join("kubectl-cache"))
+            .kill_on_drop(true)
+            .output()
+            .await
+            .context("run bash")?;
+        let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        ensure!(output.status.success(), "{}:\n{script}\n{stdout}{stderr}", output.status);
+        Ok(())
     }
 
     /// Applies objects as the admin.

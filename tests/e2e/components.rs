@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use rcgen::KeyPair;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::access::{Access, User, token_file};
 use crate::controlplane::Options;
-use crate::pki::Ca;
+use crate::pki::{Ca, WebhookClients};
 use crate::processes::{Process, Program};
 use crate::wait::wait_for;
 
@@ -31,7 +31,7 @@ pub struct Files {
 
 impl Files {
     /// Makes the certificates and writes all of them into the folder.
-    pub fn write(dir: &Path, options: &Options, webhook_clients: &Ca) -> Result<Self> {
+    pub fn write(dir: &Path, options: &Options, webhook_clients: &WebhookClients) -> Result<Self> {
         let ca = Ca::new("supercargo e2e cluster")?;
         let serving = ca.server(&["127.0.0.1", "localhost", "kubernetes.default.svc", "10.96.0.1"])?;
         let key = KeyPair::generate()?;
@@ -58,11 +58,14 @@ impl Files {
 }
 
 /// Writes the `AdmissionConfiguration` that makes the API server show webhooks a client certificate: that of manifests/mtls, with paths of
-/// our own.
-fn admission(dir: &Path, webhook_clients: &Ca) -> Result<PathBuf> {
+/// our own, and another certificate for webhooks that it calls by a URL.
+fn admission(dir: &Path, webhook_clients: &WebhookClients) -> Result<PathBuf> {
     const FOLDER: &str = "/etc/kubernetes/supercargo";
-    let (cert, key) = webhook_clients.client("kube-apiserver")?.write(dir, "webhook-client")?;
-    let (cert, key) = (cert.display().to_string(), key.display().to_string());
+    let written = |ca: &Ca, stem: &str| -> Result<(String, String)> {
+        let (cert, key) = ca.client("kube-apiserver")?.write(dir, stem)?;
+        Ok((cert.display().to_string(), key.display().to_string()))
+    };
+    let (cert, key) = written(&webhook_clients.by_service, "webhook-client-by-service")?;
     let replaced = |text: &str, changes: &[(&str, &str)]| {
         changes.iter().try_fold(text.to_owned(), |text, (from, to)| {
             ensure!(text.contains(from), "there is no {from} in a sample of manifests/mtls");
@@ -71,14 +74,14 @@ fn admission(dir: &Path, webhook_clients: &Ca) -> Result<PathBuf> {
     };
     let kubeconfig = replaced(
         include_str!("../../manifests/mtls/webhook-kubeconfig.yaml"),
-        &[
-            // The name of a user is the host of the webhook; their ports are not known yet, and `*` is all of them.
-            ("name: supercargo.supercargo.svc", "name: '*'"),
-            (&format!("{FOLDER}/client.crt"), &cert),
-            (&format!("{FOLDER}/client.key"), &key),
-        ],
+        &[(&format!("{FOLDER}/client.crt"), &cert), (&format!("{FOLDER}/client.key"), &key)],
     )?;
-    let kubeconfig = file(dir, "webhook-client.kubeconfig", &kubeconfig)?.display().to_string();
+    let mut kubeconfig: Value = serde_saphyr::from_str(&kubeconfig).context("the kubeconfig of manifests/mtls")?;
+    // A user's name is the host of the webhook; the ports in URLs are not known yet, and `*` is all that are not named.
+    let (cert, key) = written(&webhook_clients.by_url, "webhook-client-by-url")?;
+    let by_url = json!({"name": "*", "user": {"client-certificate": cert, "client-key": key}});
+    kubeconfig["users"].as_array_mut().context("users in the kubeconfig of manifests/mtls")?.push(by_url);
+    let kubeconfig = file(dir, "webhook-client.kubeconfig", &kubeconfig.to_string())?.display().to_string();
     let configuration = replaced(
         include_str!("../../manifests/mtls/admission-configuration.yaml"),
         &[(&format!("{FOLDER}/webhook-kubeconfig.yaml"), &kubeconfig)],

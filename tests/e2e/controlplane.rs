@@ -17,7 +17,7 @@ use tempfile::TempDir;
 
 use crate::access::{Access, User};
 use crate::components::{Files, Started};
-use crate::pki::Ca;
+use crate::pki::WebhookClients;
 use crate::processes::Process;
 
 /// A port that was free may be taken before the program binds it; then all is started anew.
@@ -56,7 +56,7 @@ pub struct ControlPlane {
     processes: Vec<Process>,
     access: Access,
     admin: Client,
-    webhook_clients: Ca,
+    webhook_clients: WebhookClients,
     version: String,
     folder: Folder,
 }
@@ -88,7 +88,7 @@ impl ControlPlane {
     async fn try_start(binaries: &Path, options: &Options) -> Result<Self> {
         let folder = Folder::new()?;
         let dir = folder.path();
-        let webhook_clients = Ca::new("supercargo e2e webhook clients")?;
+        let webhook_clients = WebhookClients::new()?;
         let files = Files::write(dir, options, &webhook_clients)?;
 
         let mut started = Started::default();
@@ -122,8 +122,8 @@ impl ControlPlane {
         &self.version
     }
 
-    /// Issues what the API server shows to webhooks: its [`Ca::pem`] is a webhook's `--client-ca`.
-    pub fn webhook_clients(&self) -> &Ca {
+    /// Issue what the API server shows to webhooks: the `pem` of one is a webhook's `--client-ca`.
+    pub fn webhook_clients(&self) -> &WebhookClients {
         &self.webhook_clients
     }
 

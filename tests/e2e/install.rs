@@ -70,6 +70,11 @@ pub async fn base(plane: &ControlPlane) -> Result<PathBuf> {
         all.into_iter().filter(|object| object["kind"] != "Deployment" && !is_configuration(object)).collect();
     // The namespace first: kustomize sorts so, and kubectl applies in order.
     plane.apply(&base).await?;
+    service_account(plane).await
+}
+
+/// A kubeconfig with the rights of the Deployment's service account.
+pub async fn service_account(plane: &ControlPlane) -> Result<PathBuf> {
     let token = plane
         .kubectl(User::Admin, &["-n", "supercargo", "create", "token", "supercargo"], None)
         .await?
@@ -110,7 +115,11 @@ pub async fn register(
         change(configuration);
     }
     plane.apply(&configurations).await?;
+    in_use(plane).await
+}
 
+/// Waits until both webhooks are called: the API server takes a moment to learn of a configuration.
+pub async fn in_use(plane: &ControlPlane) -> Result<()> {
     let probe = namespace(plane, "probe", &[SCANS]).await?;
     let pods: Api<Pod> = Api::namespaced(plane.admin(), &probe);
     let dry_run = PostParams { dry_run: true, ..PostParams::default() };

@@ -12,7 +12,7 @@ use k8s_openapi::api::admissionregistration::v1::{
 };
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, PersistentVolume, Pod, ServiceAccount};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, PersistentVolume, Pod, Secret, Service, ServiceAccount};
 use kube::api::{DeleteParams, ListParams, PostParams};
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Map, Value, json};
@@ -261,6 +261,8 @@ pub async fn clear(plane: &ControlPlane) -> Result<()> {
     // Ours stays, so what is in it does not go by itself; its controllers would make its pods anew.
     let deployments: Api<Deployment> = Api::namespaced(client.clone(), "supercargo");
     deployments.delete_collection(&DeleteParams::background(), &ListParams::default()).await?;
+    delete_all::<Service>(&Api::namespaced(client.clone(), "supercargo")).await?;
+    delete_all::<Secret>(&Api::namespaced(client.clone(), "supercargo")).await?;
     delete_all::<PersistentVolume>(&Api::all(client.clone())).await?;
 
     let namespaces: Api<Namespace> = Api::all(client.clone());

@@ -20,6 +20,23 @@ pub struct Pair {
     pub key: String,
 }
 
+/// Whose certificates the API server shows to webhooks, which tells a webhook by which name it was looked up.
+pub struct WebhookClients {
+    /// To those that are called by a URL.
+    pub by_url: Ca,
+    /// To `supercargo.supercargo.svc`, as manifests/mtls says.
+    pub by_service: Ca,
+}
+
+impl WebhookClients {
+    /// Two new CAs.
+    pub fn new() -> Result<Self> {
+        let [by_url, by_service] =
+            ["url", "service"].map(|by| Ca::new(&format!("supercargo e2e webhook clients by {by}")));
+        Ok(Self { by_url: by_url?, by_service: by_service? })
+    }
+}
+
 impl Ca {
     /// A new CA.
     pub fn new(name: &str) -> Result<Self> {

@@ -32,6 +32,7 @@ pub const SCENARIOS: &[(&str, Scenario)] = &[
     ("mtls_api_server_shows_its_certificate", |plane| Box::pin(mtls::api_server_shows_its_certificate(plane))),
     ("mtls_answers_the_api_server_only", |plane| Box::pin(mtls::answers_the_api_server_only(plane))),
     ("manifests_widened_selector", |plane| Box::pin(manifests::widened_selector(plane))),
+    ("manifests_own_pki_as_the_readme_says", |plane| Box::pin(manifests::own_pki_as_the_readme_says(plane))),
     ("manifests_install_twice_and_uninstall", |plane| Box::pin(manifests::install_twice_and_uninstall(plane))),
     ("samples_are_what_the_api_server_knows", |plane| Box::pin(samples::are_what_the_api_server_knows(plane))),
     ("samples_spare_capacity_makes_way", |plane| Box::pin(samples::spare_capacity_makes_way(plane))),

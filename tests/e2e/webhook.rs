@@ -34,7 +34,8 @@ pub struct Webhook {
 }
 
 impl Webhook {
-    /// Starts `PROGRAM serve ARGS` on ports that the system picks, and waits for `/readyz`; the log is `FOLDER/NAME.log`.
+    /// Starts `PROGRAM serve ARGS` on ports that the system picks, unless `--listen` is among `args`, and waits for `/readyz`;
+    /// the log is `FOLDER/NAME.log`.
     pub async fn start(program: &Path, name: &str, folder: &Path, args: &[&str]) -> Result<Self> {
         let webhook = Self::start_unready(program, name, folder, args).await?;
         wait_for(&format!("/readyz of {name}"), READY, async || {
@@ -52,8 +53,9 @@ impl Webhook {
 
     /// As [`Webhook::start`], but returns as soon as it listens.
     async fn start_unready(path: &Path, name: &str, folder: &Path, args: &[&str]) -> Result<Self> {
-        let listen = ["serve", "--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"];
-        let args: Vec<String> = listen.iter().chain(args).map(|&word| word.to_owned()).collect();
+        let listen: &[&str] = if args.contains(&"--listen") { &[] } else { &["--listen", "127.0.0.1:0"] };
+        let words = ["serve", "--http-listen", "127.0.0.1:0"];
+        let args: Vec<String> = words.iter().chain(listen).chain(args).map(|&word| word.to_owned()).collect();
         let env = [("NO_COLOR", "1")];
         let process = Process::start(&Program { name, path, args: &args, env: &env }, folder)?;
         let (tls, http) = wait_for(&format!("{name} to listen"), READY, async || {

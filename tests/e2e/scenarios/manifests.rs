@@ -1,5 +1,7 @@
 //! The manifests as they are, Deployment and all: a real API server takes them, twice, and lets them go again.
 
+use std::net::{SocketAddr, TcpListener};
+
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::Api;
@@ -7,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::access::User;
 use crate::controlplane::ControlPlane;
-use crate::install::{documents, kustomize, manifest, path, repository};
+use crate::install::{Setup, certs, documents, in_use, kustomize, manifest, path, repository, serve, service_account};
 use crate::objects::{SOON, namespace, nodes, pods, set};
 use crate::wait::wait_for;
 
@@ -36,6 +38,34 @@ pub async fn widened_selector(plane: &ControlPlane) -> Result<()> {
     }
     ensure!(different == 1, "{different} objects are different");
     Ok(())
+}
+
+/// The commands of manifests/install/README.md for a PKI of one's own, word for word: after them the API server reaches the webhook
+/// by its Service, trusts its certificate for that name, and shows it the one that manifests/mtls has for it.
+///
+/// There are no machines behind a Service here, so this one is told to lead to an address of loopback; its port stays 443.
+pub async fn own_pki_as_the_readme_says(plane: &ControlPlane) -> Result<()> {
+    let [_, _, high, low] = std::process::id().to_be_bytes();
+    let address = SocketAddr::from(([127, 44, high, low], 443));
+    if let Err(error) = TcpListener::bind(address) {
+        println!("    skipped: no listener at {address}: {error}");
+        return Ok(());
+    }
+    let certs = certs(plane).await?;
+    let readme = manifest("manifests/install/README.md", &[("/path/to/folder", &path(&certs)?)])?;
+    let (_, own) = readme.split_once("**Certificate, by your own PKI.**").context("what to do with an own PKI")?;
+    let commands = own.split("```").nth(1).and_then(|block| block.strip_prefix("sh\n")).context("its commands")?;
+    plane.script(commands).await?;
+
+    let leads = json!({"spec": {"type": "ExternalName", "externalName": address.ip().to_string()}}).to_string();
+    let service = ["-n", "supercargo", "patch", "service", "supercargo", "--type=merge", "-p", &leads];
+    plane.kubectl(User::Admin, &service, None).await?.success()?;
+    let kubeconfig = service_account(plane).await?;
+    let clients = plane.folder().join("webhook-clients-by-service.crt");
+    std::fs::write(&clients, plane.webhook_clients().by_service.pem())?;
+    let args = ["--listen", &address.to_string(), "--client-ca", &path(&clients)?];
+    let _webhook = serve(plane, &Setup { args: &args, ..Setup::default() }, &certs, &kubeconfig).await?;
+    in_use(plane).await
 }
 
 /// `kubectl apply -k` of every folder, twice; two replicas on two nodes; the uninstallation of manifests/install/README.md.

@@ -30,7 +30,7 @@ pub async fn api_server_shows_its_certificate(plane: &ControlPlane) -> Result<()
     let ca = Ca::new("supercargo e2e webhook")?;
     let pair = ca.server(&["127.0.0.1"])?;
     let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(plane.webhook_clients().pem().as_bytes())?)?;
+    roots.add(CertificateDer::from_pem_slice(plane.webhook_clients().by_url.pem().as_bytes())?)?;
     let config = ServerConfig::builder()
         .with_client_cert_verifier(WebPkiClientVerifier::builder(Arc::new(roots)).build()?)
         .with_single_cert(
@@ -85,14 +85,14 @@ pub async fn api_server_shows_its_certificate(plane: &ControlPlane) -> Result<()
 pub async fn answers_the_api_server_only(plane: &ControlPlane) -> Result<()> {
     let folder = plane.folder();
     let clients = folder.join("webhook-clients.crt");
-    std::fs::write(&clients, plane.webhook_clients().pem())?;
+    std::fs::write(&clients, plane.webhook_clients().by_url.pem())?;
     let clients = path(&clients)?;
     // It returns when the API server has been answered.
     let installed = install(plane, &Setup { args: &["--client-ca", &clients], ..Setup::default() }).await?;
 
     let pod = folder.join("mtls-pod.json");
     std::fs::write(&pod, scan_pod("asked").to_string())?;
-    let known = plane.webhook_clients().client("somebody")?.write(folder, "mtls-known")?;
+    let known = plane.webhook_clients().by_url.client("somebody")?.write(folder, "mtls-known")?;
     // `supercargo certs` made it: a good certificate, of another CA.
     let stranger = (installed.certs.join("client.crt"), installed.certs.join("client.key"));
     let ask = async |pair: Option<&(PathBuf, PathBuf)>| -> Result<Output> {
