@@ -26,13 +26,14 @@ RUN mkdir src && touch src/lib.rs && echo 'fn main() {}' >src/main.rs \
     && rm -r src
 
 # The program. manifests/policies is compiled in.
+COPY build.rs ./
 COPY manifests/policies manifests/policies
 COPY src src
 # Files are copied with their old times, and cargo goes by time: without the touch it would keep the empty program.
 RUN touch src/main.rs src/lib.rs \
     && cargo build --release --locked --bin supercargo
 
-# glibc, libgcc and CA certificates; no shell, no package manager.
+# glibc (2.36 or later, see build.rs), libgcc and CA certificates; no shell, no package manager.
 FROM gcr.io/distroless/cc-debian12:nonroot
 COPY --from=build /build/target/release/supercargo /usr/local/bin/supercargo
 # glibc keeps seven freed blocks of a size at hand in each thread, and a tree has hundreds: a tenth of the CPU of a review (docs/performance.md).
