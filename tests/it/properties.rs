@@ -34,13 +34,15 @@ fn case(dice: &mut Dice<'_>) -> Case {
     let mut policies: Vec<Value> = (0..dice.below(4)).map(|index| objects::profile(dice, index)).collect();
     policies.push(json!({"kind": "GuardPolicy", "metadata": {"name": "guard"}, "spec": {"rules":
         {"required-limits": {}, "required-probes": {}, "embedded-secret": {}, "weak-credential": {}}}}));
-    if dice.one_in(4) {
+    let cluster = dice.one_in(2).then(|| objects::cluster(dice));
+    if dice.one_in(if cluster.is_some() { 2 } else { 4 }) {
         policies.push(scan_profile());
     }
     // A profile that does not compile is left out, as in a cluster.
     let (policies, _) = compile(policies);
     let mut world = World::from_values(Vec::new());
     world.policies = policies;
+    world.cluster = cluster;
     let ranges: Vec<Value> = (0..dice.below(3)).map(|_| objects::limit_range(dice)).collect();
     for range in &ranges {
         world.learns(range.clone());
@@ -90,7 +92,7 @@ fn holds(bytes: &[u8]) {
         Some(profiles) => {
             let author = if controller { Author::Controller } else { Author::Person };
             let mut editor = Editor::new(&tree);
-            mutators::stow(&profiles, &world.namespace, author, "", None, &mut editor).unwrap();
+            mutators::stow(&profiles, &world.namespace, author, "", world.facts().packing, &mut editor).unwrap();
             assert_eq!(editor.tree().to_value(), stored, "the patch leads to the edited copy");
         }
     }
@@ -152,12 +154,7 @@ fn survives(bytes: &[u8]) {
     if answer.held_back.is_none() && answer.patch != json!([]) {
         assert_eq!(world.mutate(&Review { object: stored.clone(), ..review.clone() }).patch, json!([]));
     }
-    let facts = supercargo::engine::Facts {
-        namespace: &world.namespace,
-        policies: &world.policies,
-        now: world.now,
-        packing: None,
-    };
+    let facts = world.facts();
     let check = |object: Value| {
         let request = supercargo::engine::create_request(Node::from(object), "scans");
         let _ = world.engine.check(&request, facts);
@@ -184,12 +181,13 @@ impl std::fmt::Debug for Bytes {
             writeln!(f, "{}: {}", profile.name, serde_json::to_string(&profile.spec).map_err(|_| std::fmt::Error)?)?;
         }
         writeln!(f, "{:?}", world.namespace)?;
+        writeln!(f, "{:?}", world.cluster)?;
         writeln!(f, "{} by {}", review.object, review.username)
     }
 }
 
 fn bytes() -> impl Strategy<Value = Bytes> {
-    proptest::collection::vec(any::<u8>(), 0..700).prop_map(Bytes)
+    proptest::collection::vec(any::<u8>(), 0..800).prop_map(Bytes)
 }
 
 fn settings() -> ProptestConfig {
@@ -218,7 +216,7 @@ proptest! {
 fn the_random_pods_are_of_every_kind() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let mut seen = std::collections::BTreeMap::new();
-    for _ in 0..400 {
+    for _ in 0..800 {
         let Bytes(bytes) = bytes().new_tree(&mut runner).unwrap().current();
         let Case { world, review, .. } = case(&mut Dice::new(&bytes));
         let answer = world.mutate(&review);
@@ -228,6 +226,9 @@ fn the_random_pods_are_of_every_kind() {
         }
         if answer.patch == json!([]) {
             count("nothing to add");
+        }
+        if answer.outcome.reservation.is_some() {
+            count("packed by the nodes");
         }
         if answer.warnings().iter().any(|warning| warning.starts_with("redundant-affinity")) {
             count("packed by its author");
@@ -249,6 +250,7 @@ fn the_random_pods_are_of_every_kind() {
         ("volumes", 60),
         ("placement", 60),
         ("nothing to add", 20),
+        ("packed by the nodes", 10),
         ("packed by its author", 2),
         ("defaults left out", 1),
         ("262144 bytes", 4),

@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 use supercargo::engine::{Engine, Facts, Outcome, Settings};
 use supercargo::facts::Namespace;
+use supercargo::packing::{Karpenter, Ledger, Lifetimes, NodeSeen, PodSeen, Snapshot, State, Store, View};
 use supercargo::policy::{Document, PolicyError, PolicySet, VolumeTypes};
 use supercargo::review;
 use supercargo::tree::{Arena, Node};
@@ -30,6 +31,37 @@ pub struct World {
     pub policies: PolicySet,
     pub namespace: Namespace,
     pub now: jiff::Timestamp,
+    /// Pods are packed by it, where there is one.
+    pub cluster: Option<Cluster>,
+}
+
+/// Nodes with what runs on them, and nothing planned.
+#[derive(Debug)]
+pub struct Cluster {
+    snapshot: Snapshot,
+    ledger: Ledger,
+    lifetimes: Lifetimes,
+}
+
+impl Cluster {
+    /// Nodes and pods as the API has them.
+    #[track_caller]
+    pub fn new(nodes: &[Value], pods: &[Value]) -> Cluster {
+        let (mut store, lifetimes) = (Store::default(), Lifetimes::default());
+        for node in nodes {
+            store.apply_node(NodeSeen::read(&Node::from(node.clone())).unwrap());
+        }
+        for pod in pods {
+            store.apply_pod(PodSeen::read(&Node::from(pod.clone()), &[]).unwrap(), &lifetimes);
+        }
+        Cluster { snapshot: store.snapshot(NOW.parse().unwrap()), ledger: Ledger::default(), lifetimes }
+    }
+}
+
+impl State for Cluster {
+    fn get(&self) -> (&Snapshot, &Ledger) {
+        (&self.snapshot, &self.ledger)
+    }
 }
 
 impl World {
@@ -45,7 +77,13 @@ impl World {
         assert!(errors.is_empty(), "{errors:?}");
         let mut namespace = Namespace::named("scans");
         namespace.labels.insert("supercargo.dev/scans".to_owned(), "true".to_owned());
-        World { engine: Engine::new(Settings::default()), policies, namespace, now: NOW.parse().unwrap() }
+        World {
+            engine: Engine::new(Settings::default()),
+            policies,
+            namespace,
+            now: NOW.parse().unwrap(),
+            cluster: None,
+        }
     }
 
     /// The built-in policies.
@@ -78,8 +116,14 @@ impl World {
         assert!(self.namespace.learn(&kind, &object), "{kind} teaches nothing");
     }
 
-    fn facts(&self) -> Facts<'_> {
-        Facts { namespace: &self.namespace, policies: &self.policies, now: self.now, packing: None }
+    pub fn facts(&self) -> Facts<'_> {
+        let packing = self.cluster.as_ref().map(|cluster| View {
+            state: cluster,
+            lifetimes: &cluster.lifetimes,
+            karpenter: Karpenter::Auto(None),
+            now: self.now,
+        });
+        Facts { namespace: &self.namespace, policies: &self.policies, now: self.now, packing }
     }
 
     /// Through the wire and back, at the mutating door.

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 use supercargo::workload::MOST_ANNOTATION_BYTES;
 
 use super::dice::Dice;
+use crate::support::Cluster;
 
 const LABELS: [&str; 8] = [
     "app.kubernetes.io/component",
@@ -284,7 +285,7 @@ fn metadata(dice: &mut Dice<'_>) -> Value {
             (key.to_owned(), json!(dice.pick(&FOLDERS)))
         });
         let mut annotations: Map<String, Value> = annotations.collect();
-        if dice.one_in(24) {
+        if dice.one_in(16) {
             let size: usize =
                 annotations.iter().map(|(key, value)| key.len() + value.as_str().map_or(0, str::len)).sum();
             let room = size + "x.io/big".len() + dice.pick(&[1000, 320, 150, 60, 0]);
@@ -404,7 +405,7 @@ pub fn profile(dice: &mut Dice<'_>, index: usize) -> Value {
         }
     }
     let placement = json!({
-        "mode": dice.pick(&["None", "Pack", "Spread"]),
+        "mode": dice.pick(&["None", "Pack", "Spread", "Pack"]),
         "groupBy": match dice.below(3) { 0 => json!([]), 1 => json!(["batchjobs-group", "jobs-group"]), _ => json!(["x.io/a", "jobs-group"]) },
         "nodeSelector": if dice.one_in(3) { json!({"pool": "scans", "x.io/pool": "a"}) } else { json!({}) },
         "tolerations": if dice.one_in(3) { json!([{"key": "scans", "operator": "Exists"}, {"key": "scans", "value": "true", "effect": "NoSchedule"}]) } else { json!([]) },
@@ -438,4 +439,31 @@ pub fn limit_range(dice: &mut Dice<'_>) -> Value {
     }
     entry.insert("type".to_owned(), json!(if of_pods { "Pod" } else { "Container" }));
     json!({"kind": "LimitRange", "metadata": {"name": "bounds"}, "spec": {"limits": [entry]}})
+}
+
+/// Nodes on which there is room for most pods, some of them in use.
+pub fn cluster(dice: &mut Dice<'_>) -> Cluster {
+    let node = |dice: &mut Dice<'_>, index| {
+        let taint = json!({"key": "scans", "value": "true", "effect": "NoSchedule"});
+        json!({
+            "metadata": {"name": format!("n{index}"), "labels": {"pool": "scans", "x.io/pool": "a"}},
+            "spec": {"taints": if dice.one_in(6) { json!([taint]) } else { json!([]) }},
+            "status": {
+                "allocatable": {"cpu": "4k", "memory": "1Pi", "ephemeral-storage": "1Pi", "pods": dice.pick(&["110", "1"]),
+                    "nvidia.com/gpu": "64", "x.io/a~b": "64"},
+                "conditions": [{"type": "Ready", "status": "True"}],
+            },
+        })
+    };
+    let nodes: Vec<Value> = (0..=dice.below(3)).map(|index| node(dice, index)).collect();
+    let pod = |dice: &mut Dice<'_>, index| {
+        let profile = if dice.one_in(2) { json!({"supercargo.dev/profile": "scan"}) } else { json!({}) };
+        json!({
+            "metadata": {"name": format!("p{index}"), "uid": format!("u{index}"), "namespace": "shop", "annotations": profile},
+            "spec": {"nodeName": format!("n{}", dice.below(3)), "containers": [{"name": "c", "resources": {"requests": {"cpu": "1"}}}]},
+            "status": {"phase": "Running"},
+        })
+    };
+    let pods: Vec<Value> = (0..dice.below(4)).map(|index| pod(dice, index)).collect();
+    Cluster::new(&nodes, &pods)
 }

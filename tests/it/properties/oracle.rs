@@ -119,8 +119,12 @@ pub fn invariants(before: &Value, after: &Value) {
         let required = "requiredDuringSchedulingIgnoredDuringExecution";
         assert_eq!(before["affinity"][kind][required], after["affinity"][kind][required], "no required term");
     }
-    for kind in ["nodeAffinity", "podAntiAffinity"] {
-        assert_eq!(before["affinity"][kind], after["affinity"][kind]);
+    assert_eq!(before["affinity"]["podAntiAffinity"], after["affinity"]["podAntiAffinity"]);
+    let terms = |spec: &Value| spec["affinity"]["nodeAffinity"].clone();
+    let preferred = "preferredDuringSchedulingIgnoredDuringExecution";
+    let given = items(&terms(before), preferred).count();
+    for term in items(&terms(after), preferred).skip(given) {
+        assert_eq!(term["preference"]["matchFields"][0]["key"], "metadata.name", "{term}");
     }
 }
 
@@ -201,11 +205,11 @@ fn in_all(spec: &Value, asked: impl Fn(&Value) -> Option<u64>) -> Option<u64> {
 #[track_caller]
 pub fn lists_of_a_person(before: &Value, after: &Value) {
     let (before, after) = (&before["spec"], &after["spec"]);
-    let terms =
-        |spec: &Value| spec["affinity"]["podAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"].clone();
-    let given = |list: &Value| list.as_array().is_some_and(|list| !list.is_empty());
-    if given(&terms(before)) {
-        assert_eq!(terms(before), terms(after));
+    for kind in ["nodeAffinity", "podAffinity"] {
+        let terms = |spec: &Value| spec["affinity"][kind]["preferredDuringSchedulingIgnoredDuringExecution"].clone();
+        if terms(before).as_array().is_some_and(|list| !list.is_empty()) {
+            assert_eq!(terms(before), terms(after));
+        }
     }
     let own = |toleration: &Value| toleration["tolerationSeconds"] != json!(300);
     if items(before, "tolerations").any(own) {
