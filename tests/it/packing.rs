@@ -17,7 +17,7 @@ use supercargo::review;
 use supercargo::tree::{Arena, Node};
 
 use crate::properties::dice::Dice;
-use crate::support::{JOB_CONTROLLER, Review, compile, patched, with};
+use crate::support::{JOB_CONTROLLER, Review, compile, patched, store, with};
 
 mod model;
 
@@ -181,17 +181,6 @@ fn case(dice: &mut Dice<'_>) -> Case {
     let nodes: Vec<_> = (0..=dice.below(20)).map(|index| node(dice, index)).collect();
     let pods = (0..dice.below(25)).map(|index| neighbour(dice, index, nodes.len() + 1)).collect();
     Case { nodes, pods, placement, pod }
-}
-
-fn store(nodes: &[Value], pods: &[Value]) -> Store {
-    let (mut store, lifetimes) = (Store::default(), Lifetimes::default());
-    for node in nodes {
-        store.apply_node(NodeSeen::read(&Node::from(node.clone())).unwrap());
-    }
-    for pod in pods {
-        store.apply_pod(PodSeen::read(&Node::from(pod.clone()), &[]).unwrap(), &lifetimes);
-    }
-    store
 }
 
 fn now() -> Timestamp {

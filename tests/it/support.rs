@@ -47,15 +47,22 @@ impl Cluster {
     /// Nodes and pods as the API has them.
     #[track_caller]
     pub fn new(nodes: &[Value], pods: &[Value]) -> Cluster {
-        let (mut store, lifetimes) = (Store::default(), Lifetimes::default());
-        for node in nodes {
-            store.apply_node(NodeSeen::read(&Node::from(node.clone())).unwrap());
-        }
-        for pod in pods {
-            store.apply_pod(PodSeen::read(&Node::from(pod.clone()), &[]).unwrap(), &lifetimes);
-        }
-        Cluster { snapshot: store.snapshot(NOW.parse().unwrap()), ledger: Ledger::default(), lifetimes }
+        let snapshot = store(nodes, pods).snapshot(NOW.parse().unwrap());
+        Cluster { snapshot, ledger: Ledger::default(), lifetimes: Lifetimes::default() }
     }
+}
+
+/// What watches have seen when they have seen these nodes and pods.
+#[track_caller]
+pub fn store(nodes: &[Value], pods: &[Value]) -> Store {
+    let (mut store, lifetimes) = (Store::default(), Lifetimes::default());
+    for node in nodes {
+        store.apply_node(NodeSeen::read(&Node::from(node.clone())).unwrap());
+    }
+    for pod in pods {
+        store.apply_pod(PodSeen::read(&Node::from(pod.clone()), &[]).unwrap(), &lifetimes);
+    }
+    store
 }
 
 impl State for Cluster {

@@ -40,6 +40,14 @@ pub async fn widened_selector(plane: &ControlPlane) -> Result<()> {
     Ok(())
 }
 
+/// The first commands below these words in manifests/install/README.md.
+fn install_readme(words: &str) -> Result<String> {
+    let readme = manifest("manifests/install/README.md", &[])?;
+    let (_, below) = readme.split_once(words).with_context(|| format!("no {words}"))?;
+    let (_, commands) = below.split_once("```sh\n").with_context(|| format!("no commands below {words}"))?;
+    Ok(commands.split("```").next().unwrap_or_default().to_owned())
+}
+
 /// The commands of manifests/install/README.md for a PKI of one's own, word for word: after them the API server reaches the webhook
 /// by its Service, trusts its certificate for that name, and shows it the one that manifests/mtls has for it.
 ///
@@ -52,10 +60,8 @@ pub async fn own_pki_as_the_readme_says(plane: &ControlPlane) -> Result<()> {
         return Ok(());
     }
     let certs = certs(plane).await?;
-    let readme = manifest("manifests/install/README.md", &[("/path/to/folder", &path(&certs)?)])?;
-    let (_, own) = readme.split_once("**Certificate, by your own PKI.**").context("what to do with an own PKI")?;
-    let commands = own.split("```").nth(1).and_then(|block| block.strip_prefix("sh\n")).context("its commands")?;
-    plane.script(commands).await?;
+    let commands = install_readme("**Certificate, by your own PKI.**")?;
+    plane.script(&commands.replace("/path/to/folder", &path(&certs)?)).await?;
 
     let leads = json!({"spec": {"type": "ExternalName", "externalName": address.ip().to_string()}}).to_string();
     let service = ["-n", "supercargo", "patch", "service", "supercargo", "--type=merge", "-p", &leads];
@@ -104,14 +110,9 @@ pub async fn install_twice_and_uninstall(plane: &ControlPlane) -> Result<()> {
         kubectl(&["apply", "--dry-run=server", "-k", &folder]).await.context(overlay)?;
     }
 
-    let install = path(&repository("manifests/install"))?;
-    let readme = manifest("manifests/install/README.md", &[("manifests/install", &install)])?;
-    let (_, uninstall) = readme.split_once("**Away with it.**").context("how to uninstall")?;
-    let commands: Vec<&str> = uninstall.lines().filter_map(|line| line.strip_prefix("kubectl ")).collect();
-    ensure!(commands.len() == 2, "{uninstall}");
-    for command in commands {
-        kubectl(&command.split_whitespace().collect::<Vec<_>>()).await.context("as README.md says")?;
-    }
+    let uninstall = install_readme("**Away with it.**")?;
+    ensure!(uninstall.lines().filter(|line| line.starts_with("kubectl ")).count() == 2, "{uninstall}");
+    plane.script(&uninstall).await.context("as README.md says")?;
     let namespaces: Api<Namespace> = Api::all(plane.admin());
     wait_for("namespace supercargo to be gone", SOON, async || {
         Ok(namespaces.get_opt("supercargo").await?.is_none().then_some(()))

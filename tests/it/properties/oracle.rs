@@ -57,9 +57,10 @@ fn above_limit(owner: &Value) -> Vec<String> {
 
 const LISTS: [&str; 3] = ["containers", "initContainers", "ephemeralContainers"];
 
-/// "request ≤ limit, mounts have volumes, names unique": nothing is broken that was whole.
+/// "request ≤ limit, mounts have volumes, names unique": nothing is broken that was whole. Packed `by_nodes`, preferred terms that
+/// name one follow the author's.
 #[track_caller]
-pub fn invariants(before: &Value, after: &Value) {
+pub fn invariants(before: &Value, after: &Value, by_nodes: bool) {
     let bytes = |pod: &Value| -> usize {
         let annotations = pod["metadata"]["annotations"].as_object().into_iter().flatten();
         annotations.map(|(key, value)| key.len() + value.as_str().map_or(0, str::len)).sum()
@@ -120,12 +121,20 @@ pub fn invariants(before: &Value, after: &Value) {
         assert_eq!(before["affinity"][kind][required], after["affinity"][kind][required], "no required term");
     }
     assert_eq!(before["affinity"]["podAntiAffinity"], after["affinity"]["podAntiAffinity"]);
-    let terms = |spec: &Value| spec["affinity"]["nodeAffinity"].clone();
-    let preferred = "preferredDuringSchedulingIgnoredDuringExecution";
-    let given = items(&terms(before), preferred).count();
-    for term in items(&terms(after), preferred).skip(given) {
-        assert_eq!(term["preference"]["matchFields"][0]["key"], "metadata.name", "{term}");
+    let (own, mut terms) = (&before["affinity"]["nodeAffinity"], after["affinity"]["nodeAffinity"].clone());
+    if !by_nodes {
+        assert_eq!(*own, terms);
+        return;
     }
+    let preferred = "preferredDuringSchedulingIgnoredDuringExecution";
+    let added = terms[preferred].as_array_mut().unwrap().split_off(items(own, preferred).count());
+    assert!(!added.is_empty(), "a node was planned and is not named");
+    for term in added {
+        let field = &term["preference"]["matchFields"][0];
+        assert_eq!((&field["key"], &field["operator"]), (&json!("metadata.name"), &json!("In")), "{term}");
+    }
+    let own = if own.is_null() { json!({}) } else { plain(own) };
+    assert_eq!(own, plain(&terms), "but for them it stays as it was");
 }
 
 /// What the LimitRanger admits it still admits.
