@@ -128,10 +128,14 @@ pub fn scheduled<'t>(pod: &Pod<'t>) -> BTreeMap<&'t str, Quantity> {
 
 type Quantities<'t> = BTreeMap<&'t str, Quantity>;
 
-/// A map of quantities; what cannot be read is left out.
+/// A map of quantities, `null` as "0" (see [`written`]); what cannot be read is left out.
 fn amounts<'t>(node: Option<&'t Node<'_>>) -> Quantities<'t> {
+    let amount = |node: &Node<'_>| match node {
+        Node::Null => Some(Quantity::ZERO),
+        amount => quantity(amount).ok(),
+    };
     let members = node.and_then(Node::as_object).into_iter().flat_map(crate::tree::Map::iter);
-    members.filter_map(|(resource, node)| Some((resource, quantity(node).ok()?))).collect()
+    members.filter_map(|(resource, node)| Some((resource, amount(node)?))).collect()
 }
 
 /// The requests of `resources`; a limit without a request is one, as the API server will write it.
@@ -221,6 +225,7 @@ mod tests {
             (json!({"containers": [cpu("1")], "ephemeralContainers": [cpu("9")]}), "cpu=1"),
             (json!({"containers": [cpu("1")], "overhead": {"cpu": "250m"}}), "cpu=1.25"),
             (json!({"containers": [{"resources": {"limits": {"cpu": "2"}}}]}), "cpu=2"),
+            (json!({"containers": [{"resources": {"limits": {"cpu": "2"}, "requests": {"cpu": null}}}]}), "cpu=0"),
         ] {
             assert_eq!(of(json!({"spec": spec})), expected, "{spec}");
         }
