@@ -184,6 +184,7 @@ impl<'t> Stowing<'_, 't> {
     }
 
     /// The path of something in the pod.
+    #[inline]
     fn path<const N: usize>(&self, keys: [&'static str; N]) -> Path {
         Path::at(self.at).keys(keys)
     }
@@ -236,6 +237,7 @@ impl<'t> Stowing<'_, 't> {
     }
 
     /// Adds an objection of this profile.
+    #[cold]
     fn object(&mut self, objection: Objection) {
         self.objections.push(Objection { by: self.by(), ..objection });
     }

@@ -10,14 +10,14 @@ use json_patch::{AddOperation, PatchOperation};
 use serde::ser::{Error as _, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use crate::tree::writer::{separate, write_token};
+use crate::tree::writer::write_token;
 use crate::tree::{Map, Node, ReadError, Step, escape, index, pointer, tokens, write_steps};
 
 /// An RFC 6902 patch that has no operation but "add".
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Patch {
-    /// The operations as they go over the wire, with commas between.
-    operations: String,
+    /// The list of operations as it goes over the wire; nothing as long as there is none.
+    text: String,
     len: usize,
 }
 
@@ -77,22 +77,20 @@ impl Patch {
     }
 
     /// The patch as it goes over the wire.
-    pub fn to_json(&self) -> String {
-        ["[", &self.operations, "]"].concat()
+    pub fn as_json(&self) -> &str {
+        if self.is_empty() { "[]" } else { &self.text }
     }
 
     /// The pointers of what is added.
     pub fn paths(&self) -> Result<Vec<String>, PatchError> {
-        let text = self.to_json();
-        let patch = Node::read(&text)?;
+        let patch = Node::read(self.as_json())?;
         let paths = patch.as_array().unwrap_or_default().iter().filter_map(|operation| operation.str("path"));
         Ok(paths.map(str::to_owned).collect())
     }
 
     /// Does to `tree` what the API server will do.
     pub fn apply(&self, tree: &mut Node<'_>) -> Result<(), PatchError> {
-        let text = self.to_json();
-        let operations = Node::read(&text)?.into_owned();
+        let operations = Node::read(self.as_json())?.into_owned();
         for operation in operations.as_array().unwrap_or_default() {
             let path = operation.str("path").unwrap_or_default();
             let value = operation.as_object().and_then(|members| members.get("value")).cloned().unwrap_or_default();
@@ -103,12 +101,15 @@ impl Patch {
 
     /// Writes one more operation down: `value` comes to `parent`, under a name or at the end of a list.
     fn record(&mut self, parent: &[Step], name: Option<&str>, value: &Node<'_>) {
-        let text = &mut self.operations;
+        let text = &mut self.text;
         if self.len == 0 {
             // An operation has a hundred bytes or so, and a pod gets about ten.
             text.reserve(2 << 10);
+            text.push('[');
+        } else {
+            text.pop();
+            text.push(',');
         }
-        separate(self.len, text);
         self.len += 1;
         text.push_str("{\"op\":\"add\",\"path\":\"");
         write_steps(parent, text);
@@ -119,7 +120,7 @@ impl Patch {
         }
         text.push_str("\",\"value\":");
         value.write(text);
-        text.push('}');
+        text.push_str("}]");
     }
 }
 
@@ -132,7 +133,7 @@ impl fmt::Debug for Patch {
 
 impl Serialize for Patch {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        RawValue::from_string(self.to_json()).map_err(S::Error::custom)?.serialize(serializer)
+        serde_json::from_str::<&RawValue>(self.as_json()).map_err(S::Error::custom)?.serialize(serializer)
     }
 }
 
@@ -146,7 +147,8 @@ impl TryFrom<json_patch::Patch> for Patch {
             other => Err(PatchError::NoAddition(other.to_string())),
         };
         let operations = patch.0.iter().map(addition).collect::<Result<Vec<_>, _>>()?;
-        Ok(Patch { operations: operations.join(","), len: operations.len() })
+        let text = if operations.is_empty() { String::new() } else { format!("[{}]", operations.join(",")) };
+        Ok(Patch { text, len: operations.len() })
     }
 }
 
@@ -430,7 +432,8 @@ mod tests {
         let theirs: json_patch::Patch = serde_json::from_str(written).unwrap();
         let ours = Patch::try_from(theirs.clone()).unwrap();
         assert_eq!(serde_json::to_string(&ours).unwrap(), serde_json::to_string(&theirs).unwrap());
-        assert_eq!(ours.to_json(), serde_json::to_string(&theirs).unwrap());
+        assert_eq!(ours.as_json(), serde_json::to_string(&theirs).unwrap());
+        assert_eq!(Patch::try_from(json_patch::Patch::default()).unwrap(), Patch::default());
         let removal: json_patch::Patch = serde_json::from_str(r#"[{"op":"remove","path":"/a"}]"#).unwrap();
         assert!(Patch::try_from(removal).unwrap_err().to_string().contains("is no addition"));
     }

@@ -145,6 +145,10 @@ impl<'a> Node<'a> {
 
     /// The value at an RFC 6901 pointer, `null`s included.
     pub fn pointer(&self, pointer: &str) -> Option<&Node<'a>> {
+        // What a pod is asked for that is an object of its own, again and again.
+        if pointer.is_empty() {
+            return Some(self);
+        }
         tokens(pointer)?.try_fold(self, |node, token| match node {
             Node::Object(map) => map.get(&token),
             Node::Array(items) => items.get(index(&token)?),

@@ -97,7 +97,8 @@ impl View {
         if let Some(known) = self.known(name) {
             return Ok(known);
         }
-        let labels = self.asking.labels(name).await?;
+        // In a box, as every review would carry the room for it along, nearly always for nothing.
+        let labels = Box::pin(self.asking.labels(name)).await?;
         Ok(Arc::new(self.read().make(name, labels)))
     }
 

@@ -39,10 +39,10 @@ impl Outcome {
     }
 
     /// The answer to the API server.
-    pub fn response(&self) -> Response {
+    pub fn response(&self) -> Response<'_> {
         Response {
             refusal: (!self.allowed()).then(|| self.refusal()),
-            patch: (!self.patch.is_empty()).then(|| self.patch.to_json().into_bytes()),
+            patch: (!self.patch.is_empty()).then(|| self.patch.as_json()),
             warnings: self.wire_warnings(),
             audit_annotations: self.audit_annotations(),
         }

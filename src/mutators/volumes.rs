@@ -255,6 +255,7 @@ impl<'p> Plan<'p> {
         }
     }
 
+    #[cold]
     fn object(
         &mut self,
         pointer: String,

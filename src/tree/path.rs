@@ -26,16 +26,22 @@ pub struct Path {
 
 impl Path {
     /// Starts at a pointer of names; panics when it is longer than any of a pod is.
+    #[inline]
     pub fn at(pointer: &'static str) -> Self {
         let mut path = Path { steps: [Step::Index(0); LONGEST], len: 0 };
         if !pointer.is_empty() {
-            pointer.split('/').skip(1).for_each(|key| path.push(Step::Key(key)));
+            path.walk(pointer);
         }
         path
     }
 
+    fn walk(&mut self, pointer: &'static str) {
+        pointer.split('/').skip(1).for_each(|key| self.push(Step::Key(key)));
+    }
+
     /// One step further, into a map; panics when the path is longer than any into a pod is.
     #[must_use]
+    #[inline]
     pub fn key(self, key: &'static str) -> Self {
         self.keys([key])
     }

@@ -38,7 +38,7 @@ impl Node<'_> {
 }
 
 /// A comma in front of all but the first.
-pub(crate) fn separate(index: usize, out: &mut String) {
+fn separate(index: usize, out: &mut String) {
     if index > 0 {
         out.push(',');
     }

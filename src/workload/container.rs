@@ -80,6 +80,7 @@ impl<'t> Container<'t> {
     }
 
     /// The path of something in it.
+    #[inline]
     pub fn path<const N: usize>(&self, keys: [&'static str; N]) -> Path {
         Path::at(self.pod).keys(["spec", self.list]).index(self.index).keys(keys)
     }
@@ -112,7 +113,7 @@ impl<'t> Container<'t> {
 
 /// The API server compares paths letter by letter, but to the container `/src`, `/src/`, `//src` and `src` are one.
 fn at_path<'t>(items: &'t [Node<'t>], key: &str, path: &str) -> Option<&'t Node<'t>> {
-    items.iter().find(|item| item.str(key).is_some_and(|at| parts(at).eq(parts(path))))
+    items.iter().find(|item| item.str(key).is_some_and(|at| at == path || parts(at).eq(parts(path))))
 }
 
 fn parts(path: &str) -> impl Iterator<Item = &str> {

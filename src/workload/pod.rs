@@ -36,6 +36,7 @@ impl<'t> Pod<'t> {
     }
 
     /// The path of something in it.
+    #[inline]
     pub fn path<const N: usize>(&self, keys: [&'static str; N]) -> Path {
         Path::at(self.at).keys(keys)
     }

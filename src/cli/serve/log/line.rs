@@ -4,7 +4,7 @@
 //! A review is a line, and with that format it cost a twentieth of a pod's CPU: each value went through a chain of formatters. Here what needs no
 //! escape is copied as it stands, and the second is put into words once.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt::{self, Debug, Write};
 
 use jiff::Timestamp;
@@ -17,9 +17,18 @@ use tracing_subscriber::registry::{LookupSpan, Scope};
 /// `2026-11-28T10:00:00.123456Z  INFO review webhook=mutate uid="…"`
 pub(super) struct Line;
 
+/// Fields whose text is one of a few words of ours: it needs no quotes, as what a client says does.
+const WORDS: [&str; 4] = ["webhook", "operation", "decision", "fault"];
+
+/// What a thread keeps at hand for its next line; the memory of a longer one is given back.
+const ROOM: usize = 4 << 10;
+
 thread_local! {
     /// The last second that was written, and its words: "2026-11-28T10:00:00".
     static SECOND: RefCell<(i64, String)> = const { RefCell::new((i64::MIN, String::new())) };
+
+    /// The memory of the last line. It is taken while one is put together: a value that is put into words may say something itself.
+    static LINE: Cell<String> = const { Cell::new(String::new()) };
 }
 
 impl<S, N> FormatEvent<S, N> for Line
@@ -28,30 +37,38 @@ where
     N: for<'w> FormatFields<'w> + 'static,
 {
     fn format_event(&self, context: &FmtContext<'_, S, N>, mut out: Writer<'_>, event: &Event<'_>) -> fmt::Result {
-        time(Timestamp::now(), &mut out)?;
-        let level = *event.metadata().level();
-        let (grave, plain) = if out.has_ansi_escapes() { (colour(level), "\u{1b}[0m") } else { ("", "") };
-        write!(out, " {grave}{:>5}{plain} ", level.as_str())?;
+        // Put together apart from `out`, to which every piece would be a call of its own.
+        let mut line = LINE.take();
+        line.clear();
+        time(Timestamp::now(), &mut line)?;
+        let (colour, level) = grave(*event.metadata().level());
+        let (before, after) = if out.has_ansi_escapes() { (colour, "\u{1b}[0m ") } else { ("", " ") };
+        line.extend([" ", before, level, after]);
         let mut is_bare = true;
         for span in context.event_scope().into_iter().flat_map(Scope::from_root) {
             is_bare = false;
-            out.write_str(span.name())?;
+            line.push_str(span.name());
             if let Some(fields) = span.extensions().get::<FormattedFields<N>>().filter(|fields| !fields.is_empty()) {
-                write!(out, "{{{fields}}}")?;
+                line.extend(["{", fields.as_str(), "}"]);
             }
-            out.write_char(':')?;
+            line.push(':');
         }
         if !is_bare {
-            out.write_char(' ')?;
+            line.push(' ');
         }
-        let mut fields = Fields { out: &mut out, is_first: true, outcome: Ok(()) };
+        let mut fields = Fields { line: &mut line, is_first: true, outcome: Ok(()) };
         event.record(&mut fields);
         fields.outcome?;
-        out.write_char('\n')
+        line.push('\n');
+        out.write_str(&line)?;
+        if line.capacity() <= ROOM {
+            LINE.set(line);
+        }
+        Ok(())
     }
 }
 
-fn time(now: Timestamp, out: &mut impl Write) -> fmt::Result {
+fn time(now: Timestamp, line: &mut String) -> fmt::Result {
     let (second, micros) = (now.as_second(), now.subsec_microsecond());
     SECOND.with_borrow_mut(|(known, words)| {
         if *known != second {
@@ -62,75 +79,95 @@ fn time(now: Timestamp, out: &mut impl Write) -> fmt::Result {
             // The Z comes after the fraction.
             words.pop();
         }
-        out.write_str(words)
+        line.push_str(words);
+        fmt::Result::Ok(())
     })?;
-    write!(out, ".{micros:06}Z")
+    line.push('.');
+    push_digits(micros.unsigned_abs().into(), 6, line);
+    line.push('Z');
+    Ok(())
 }
 
-fn colour(level: Level) -> &'static str {
+/// The colour of a level, and its name as far to the right as the longest.
+fn grave(level: Level) -> (&'static str, &'static str) {
     match level {
-        Level::ERROR => "\u{1b}[31m",
-        Level::WARN => "\u{1b}[33m",
-        Level::INFO => "\u{1b}[32m",
-        Level::DEBUG => "\u{1b}[34m",
-        Level::TRACE => "\u{1b}[35m",
+        Level::ERROR => ("\u{1b}[31m", "ERROR"),
+        Level::WARN => ("\u{1b}[33m", " WARN"),
+        Level::INFO => ("\u{1b}[32m", " INFO"),
+        Level::DEBUG => ("\u{1b}[34m", "DEBUG"),
+        Level::TRACE => ("\u{1b}[35m", "TRACE"),
     }
 }
 
+/// Appends a number, with zeros in front where it has fewer digits than that.
+fn push_digits(number: u64, least: usize, line: &mut String) {
+    let mut digits = [b'0'; 20];
+    let (mut rest, mut start) = (number, digits.len());
+    while rest > 0 || digits.len() - start < least {
+        start -= 1;
+        digits[start] += (rest % 10) as u8;
+        rest /= 10;
+    }
+    digits[start..].iter().for_each(|digit| line.push(char::from(*digit)));
+}
+
 /// Writes the message, which comes first, and then ` name=value` for each field.
-struct Fields<'o, W> {
-    out: &'o mut W,
+struct Fields<'l> {
+    line: &'l mut String,
     is_first: bool,
     outcome: fmt::Result,
 }
 
-impl<W: Write> Fields<'_, W> {
-    fn put(&mut self, field: &Field, value: impl FnOnce(&mut W) -> fmt::Result) {
-        let name = field.name();
-        let put = |fields: &mut Self| {
-            if !std::mem::take(&mut fields.is_first) {
-                fields.out.write_char(' ')?;
-            }
-            if name != "message" {
-                fields.out.write_str(name.strip_prefix("r#").unwrap_or(name))?;
-                fields.out.write_char('=')?;
-            }
-            value(fields.out)
-        };
-        if self.outcome.is_ok() {
-            self.outcome = put(self);
+impl Fields<'_> {
+    fn put(&mut self, field: &Field, value: impl FnOnce(&mut String) -> fmt::Result) {
+        if self.outcome.is_err() {
+            return;
         }
+        if !std::mem::take(&mut self.is_first) {
+            self.line.push(' ');
+        }
+        let name = field.name();
+        if name != "message" {
+            self.line.extend([name.strip_prefix("r#").unwrap_or(name), "="]);
+        }
+        self.outcome = value(self.line);
     }
 }
 
-impl<W: Write> Visit for Fields<'_, W> {
+impl Visit for Fields<'_> {
     fn record_str(&mut self, field: &Field, value: &str) {
         // What `Debug` would change: quotes, backslashes, and whatever is not plain ASCII.
         let is_plain = is_plain(value, |byte| byte != b'"' && byte != b'\\');
-        self.put(field, |out| {
-            if is_plain {
-                out.write_char('"')?;
-                out.write_str(value)?;
-                out.write_char('"')
-            } else {
-                write!(out, "{value:?}")
+        let quote = if WORDS.contains(&field.name()) { "" } else { "\"" };
+        self.put(field, |line| {
+            if !is_plain {
+                return write!(line, "{value:?}");
             }
+            line.extend([quote, value, quote]);
+            Ok(())
         });
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.put(field, |out| out.write_str(if value { "true" } else { "false" }));
+        self.put(field, |line| line.write_str(if value { "true" } else { "false" }));
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.put(field, |line| {
+            push_digits(value, 1, line);
+            Ok(())
+        });
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.put(field, |out| write!(Harmless(out), "{value:?}"));
+        self.put(field, |line| write!(Harmless(line), "{value:?}"));
     }
 }
 
 /// Escapes control characters but for those that end a line, which is seen to where lines are gathered ([`super::lines`]).
-struct Harmless<'o, W>(&'o mut W);
+struct Harmless<'l>(&'l mut String);
 
-impl<W: Write> Write for Harmless<'_, W> {
+impl Write for Harmless<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let harmful = |character: char| character.is_control() && !matches!(character, '\t' | '\n' | '\r');
         if is_plain(text, |_| true) || !text.contains(harmful) {
@@ -209,6 +246,19 @@ mod tests {
         });
         assert_eq!(ours.lines(), theirs.lines());
         assert_eq!(ours.lines().len(), 7);
+    }
+
+    #[test]
+    fn our_own_words_have_no_quotes_and_numbers_all_their_digits() {
+        let lines = Kept::default();
+        let layer = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(lines.clone()).event_format(Line);
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+            tracing::info!(webhook = "mutate", name = "web", none = 0_u64, all = u64::MAX, "review");
+            tracing::info!(decision = "a\nb");
+        });
+        let expected =
+            [r#" INFO review webhook=mutate name="web" none=0 all=18446744073709551615"#, r#" INFO decision="a\nb""#];
+        assert_eq!(lines.lines(), expected);
     }
 
     #[test]
