@@ -1,6 +1,8 @@
 //! A server under test: a child process with a certificate, and what /proc says of it.
 
-use std::ffi::OsStr;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -38,6 +40,8 @@ pub struct Target {
     pub name: &'static str,
     pub client: Client,
     process: Child,
+    /// The CPU of each thread, by its id.
+    threads: RefCell<HashMap<OsString, f64>>,
 }
 
 impl Harbour {
@@ -118,7 +122,8 @@ impl Harbour {
         if let Some(mut log) = process.stderr.take() {
             thread::spawn(move || io::copy(&mut log, &mut io::sink()));
         }
-        Ok(Target { name, client: Client { address, tls: Arc::clone(&self.tls) }, process })
+        let client = Client { address, tls: Arc::clone(&self.tls) };
+        Ok(Target { name, client, process, threads: RefCell::default() })
     }
 }
 
@@ -143,15 +148,18 @@ impl Target {
         Path::new("/proc").join(self.process.id().to_string()).join(file)
     }
 
-    /// Milliseconds of CPU so far, of all threads that there are and were.
+    /// Milliseconds of CPU so far, to the nanosecond (`/proc/PID/stat` has ticks of 10 ms); of a thread that has ended since this was asked last
+    /// what was known of it then.
     pub fn cpu(&self) -> Result<f64> {
-        let stat = fs::read_to_string(self.proc("stat"))?;
-        // The second field, the name, may hold spaces and parentheses.
-        let fields: Vec<&str> = stat.rsplit_once(')').context("stat")?.1.split_whitespace().collect();
-        let ticks = |index: usize| -> Result<f64> { Ok(fields.get(index).context("stat")?.parse::<f64>()?) };
-        #[expect(clippy::cast_precision_loss, reason = "100, as a rule")]
-        let per_second = rustix::param::clock_ticks_per_second() as f64;
-        Ok((ticks(11)? + ticks(12)?) * 1000.0 / per_second)
+        let mut threads = self.threads.borrow_mut();
+        for thread in fs::read_dir(self.proc("task"))? {
+            let thread = thread?;
+            // One that has just ended has no such file.
+            let Ok(spent) = fs::read_to_string(thread.path().join("schedstat")) else { continue };
+            let nanoseconds: f64 = spent.split_whitespace().next().context("schedstat")?.parse()?;
+            threads.insert(thread.file_name(), nanoseconds / 1e6);
+        }
+        Ok(threads.values().sum())
     }
 
     /// Resident memory now (`VmRSS`) or at its highest (`VmHWM`), in MB of 10⁶ bytes.
