@@ -20,7 +20,7 @@ const LONGEST_NAME: usize = 253;
 /// A request that never got as far as being judged.
 #[cold]
 pub(super) fn unread(fault: &Fault) {
-    tracing::warn!(fault = fault.word(), "no review: {}", printable(&fault.to_string()));
+    tracing::warn!(fault = %fault.word(), "no review: {}", printable(&fault.to_string()));
 }
 
 /// What is said while a request is judged bears its uid, for those who asked for more; the line at the end says the rest.
@@ -63,18 +63,18 @@ pub(super) fn decided<T>(
     let review = Review { webhook: door.word(), operation: request.operation, kind, decision };
     metrics.reviewed(review, took);
 
-    // Text goes in as `&str`, which both formats escape: but for words of ours it is the client's.
+    // The strings go in as `&str`, which both formats escape: they are the client's words.
     macro_rules! line {
         ($level:ident, $($more:tt)*) => {
             tracing::$level!(
-                webhook = door.word(),
+                webhook = %door.word(),
                 uid = clip(&request.uid),
                 kind = clip(&request.kind),
                 namespace = clip(&request.namespace),
                 name = clip(&request.name),
-                operation = request.operation.word(),
+                operation = %request.operation.word(),
                 dry_run = request.dry_run,
-                decision,
+                decision = %decision,
                 microseconds = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
                 $($more)*
             )
@@ -83,9 +83,9 @@ pub(super) fn decided<T>(
     match decided {
         Ok(_) => line!(info, "review"),
         Err(fault) if fault.is_ours() => {
-            line!(error, fault = fault.word(), "review: {}", printable(&fault.to_string()));
+            line!(error, fault = %fault.word(), "review: {}", printable(&fault.to_string()));
         }
-        Err(fault) => line!(warn, fault = fault.word(), "review: {}", printable(&fault.to_string())),
+        Err(fault) => line!(warn, fault = %fault.word(), "review: {}", printable(&fault.to_string())),
     }
 }
 

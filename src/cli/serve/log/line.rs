@@ -17,9 +17,6 @@ use tracing_subscriber::registry::{LookupSpan, Scope};
 /// `2026-11-28T10:00:00.123456Z  INFO review webhook=mutate uid="…"`
 pub(super) struct Line;
 
-/// Fields whose text is one of a few words of ours: it needs no quotes, as what a client says does.
-const WORDS: [&str; 4] = ["webhook", "operation", "decision", "fault"];
-
 /// What a thread keeps at hand for its next line; the memory of a longer one is given back.
 const ROOM: usize = 4 << 10;
 
@@ -138,12 +135,11 @@ impl Visit for Fields<'_> {
     fn record_str(&mut self, field: &Field, value: &str) {
         // What `Debug` would change: quotes, backslashes, and whatever is not plain ASCII.
         let is_plain = is_plain(value, |byte| byte != b'"' && byte != b'\\');
-        let quote = if WORDS.contains(&field.name()) { "" } else { "\"" };
         self.put(field, |line| {
             if !is_plain {
                 return write!(line, "{value:?}");
             }
-            line.extend([quote, value, quote]);
+            line.extend(["\"", value, "\""]);
             Ok(())
         });
     }
@@ -249,11 +245,11 @@ mod tests {
     }
 
     #[test]
-    fn our_own_words_have_no_quotes_and_numbers_all_their_digits() {
+    fn words_have_no_quotes_and_numbers_all_their_digits() {
         let lines = Kept::default();
         let layer = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(lines.clone()).event_format(Line);
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
-            tracing::info!(webhook = "mutate", name = "web", none = 0_u64, all = u64::MAX, "review");
+            tracing::info!(webhook = %"mutate", name = "web", none = 0_u64, all = u64::MAX, "review");
             tracing::info!(decision = "a\nb");
         });
         let expected =
